@@ -1,0 +1,155 @@
+"""What the work needs from the outside, as Protocols. `worker/` has the adapters, `worker.runtime` wires them."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.records import Visual
+
+Pixels = NDArray[np.uint8]
+Embeddings = NDArray[np.float32]
+
+
+class Stat(NamedTuple):
+    """What a store tells of an object without sending it."""
+
+    key: str
+    etag: str
+    size: int
+
+
+class Fetched(NamedTuple):
+    """An object's content: the bytes, or for a store on this machine the path to read them from."""
+
+    stat: Stat
+    body: bytes | Path
+
+
+class Store(Protocol):
+    """Objects under keys, S3's contract. One instance is one bucket."""
+
+    bucket: str
+
+    def stat(self, key: str) -> Stat:
+        """Look at an object. Raises `Vanished`, `Unavailable`."""
+
+    def fetch(self, key: str, etag: str | None = None) -> Fetched:
+        """Get an object, the one with `etag` if given. Raises `Vanished`, `Unavailable`."""
+
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        """Get a small object's bytes and ETag; `None` where there is none. Raises `Unavailable`."""
+
+    def put(self, key: str, data: bytes, *, if_match: str | None) -> str:
+        """Write atomically if the object's ETag is `if_match` (`None`: if there is no object); returns the new ETag.
+
+        Raises `Conflict`, `Unavailable`, and `Rejected` for a key that the store cannot hold.
+        """
+
+    def delete(self, key: str, *, if_match: str) -> None:
+        """Remove an object if its ETag is `if_match`. Raises `Conflict`, `Vanished`, `Unavailable`."""
+
+    def list(self, prefix: str = "") -> Iterator[Stat]:
+        """Every object whose key begins with `prefix`, in this store's own order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """How a model wants its pixels.
+
+    Attributes:
+        size: height and width of the model's input, pixels.
+        mode: `shortest` scales the shorter side to `size` and crops the centre; `squash` ignores the aspect ratio;
+            `longest` fits the longer side and pads with `fill`.
+
+        interpolation: as Pillow names it.
+        fill: grey level of the padding.
+    """
+
+    size: int
+    mode: Literal["shortest", "squash", "longest"] = "shortest"
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    fill: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One image, safe to look at.
+
+    Attributes:
+        pixels: uint8 (size, size, 3), RGB, as `Preprocess` asks.
+        width: as displayed, after orientation, pixels; `height` likewise.
+        stored_width: as stored in the file, before orientation; `stored_height` likewise.
+        format: Pillow's name of the format, such as `JPEG`.
+        bytes: length of the file.
+        sha256: of the file, hex.
+        thumbnail: a small JPEG as displayed, longest side 320 pixels, if one was asked for.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+    stored_width: int
+    stored_height: int
+    format: str
+    bytes: int
+    sha256: str
+    visual: Visual
+    thumbnail: bytes | None = None
+
+
+class Decoder(Protocol):
+    """Turns files into pixels, somewhere where a hostile file can do no harm."""
+
+    def submit(self, body: bytes | Path) -> "Future[Decoded]":
+        """Start decoding. The future's result is `Decoded`, or it raises `Rejected`, or `Unavailable` when the decoder
+        itself failed; it always ends, within the decoder's own time limit."""
+
+    def close(self) -> None:
+        """Stop the processes."""
+
+
+class Encoded(NamedTuple):
+    """Embeddings float32 (n, d) of unit length; tokens for a captioner that can use them, or `None`."""
+
+    embeddings: Embeddings
+    tokens: NDArray[np.float32] | None
+
+
+class Encoder(Protocol):
+    """Images and texts in one space. n in, n out, in order.
+
+    Attributes:
+        model: the name given by the user, such as `starter` or `ViT-B-32/laion2b_s34b_b79k`.
+        engine: what runs it, such as `openvino bf16`.
+        preprocess: how it wants its pixels.
+        prompts: templates with one `{}`; a concept's embedding is the mean over them, of unit length again.
+        logit_scale: inverse temperature of the softmax over cosines.
+        fingerprint: changes when the weights, the architecture, the preprocessing or the engine's precision do; hex.
+        text_fingerprint: changes when texts would get other embeddings; hex.
+        facets: kinds of concept it can tell; others are not scored.
+        batch: the number of images at which it is fastest.
+    """
+
+    model: str
+    engine: str
+    preprocess: Preprocess
+    prompts: tuple[str, ...]
+    logit_scale: float
+    fingerprint: str
+    text_fingerprint: str
+    facets: frozenset[str]
+    batch: int
+
+    def encode(self, pixels: Pixels) -> Encoded:
+        """uint8 (n, size, size, 3) to embeddings (n, d)."""
+
+    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        """n texts to embeddings (n, d)."""
+
+    def references(self) -> Embeddings | None:
+        """Embeddings (r, d) of typical image contents, whose mean cosine is each concept's own popularity; or none."""

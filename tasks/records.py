@@ -1,0 +1,236 @@
+"""The records: what is asked for (`ImageRef`), what is written (`Record`, schema `stockmeta/1`), what became of it.
+
+Frozen, plain, and independent of any model or store. `Record.to_json` and `Record.from_json` are exact inverses;
+`tasks/data/stockmeta-1.schema.json` is the published form.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA = "stockmeta/1"
+
+
+class Status(StrEnum):
+    """What became of one image."""
+
+    TAGGED = "tagged"
+    """It has keywords."""
+    EMPTY = "empty"
+    """It was read, and nothing passed the threshold."""
+    REJECTED = "rejected"
+    """The image is at fault; terminal until somebody asks for a retry."""
+    FAILED = "failed"
+    """It brought the worker down too often; terminal likewise."""
+
+    @property
+    def done(self) -> bool:
+        """Whether there is metadata, rather than a reason why there is none."""
+        return self in (Status.TAGGED, Status.EMPTY)
+
+
+class Source(StrEnum):
+    """Where a keyword comes from."""
+
+    VOCABULARY = "vocabulary"
+    HIERARCHY = "hierarchy"
+    EMBEDDED = "embedded"
+    HUMAN = "human"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image to work on: never a URL. Without an ETag, whatever is there now."""
+
+    bucket: str
+    key: str
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """The object that the record speaks of. All but the first three are `None` where it could not be read.
+
+    Attributes:
+        width: pixels as displayed, after orientation; `stored_width` is before.
+        bytes: length of the file.
+        sha256: of the file, hex.
+        rendition: key of the smaller version that was read instead, if any.
+    """
+
+    bucket: str
+    key: str
+    etag: str | None
+    version: str | None = None
+    bytes: int | None = None
+    width: int | None = None
+    height: int | None = None
+    stored_width: int | None = None
+    stored_height: int | None = None
+    format: str | None = None
+    sha256: str | None = None
+    rendition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Color:
+    """A dominant colour: sRGB as `#rrggbb`, and the share of the picture that it covers, 0 to 1."""
+
+    hex: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Visual:
+    """What the pixels say without a model.
+
+    Attributes:
+        phash: 64-bit DCT perceptual hash of the picture as displayed, 16 hex digits; near-duplicates differ in few
+            bits (Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions").
+        colors: at most five dominant colours, the largest first.
+        orientation: of the picture as displayed.
+    """
+
+    phash: str
+    colors: tuple[Color, ...]
+    orientation: Literal["landscape", "portrait", "square"]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """A concept given to an image.
+
+    Attributes:
+        rank: 1 is the most useful.
+        id: the concept's, stable across versions of the taxonomy.
+        labels: by language, always with `en`.
+        score: the value that ranked, four decimals.
+        raw: cosine of image and concept less the concept's own mean, four decimals.
+    """
+
+    rank: int
+    id: str
+    labels: Mapping[str, str]
+    score: float
+    raw: float
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """An agency's or IPTC's category: its code there, its name there, and how sure we are, 0 to 1."""
+
+    id: str
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Something a person should look at before the image is sold."""
+
+    name: str
+    verdict: Literal["yes", "no", "not assessed"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A unit vector as it is stored: float16, little-endian, base64. Scores are always computed from this form."""
+
+    dimensions: int
+    float16: str
+
+    @classmethod
+    def pack(cls, vector: NDArray[np.float32]) -> Self:
+        """(d,) float32 to its stored form."""
+        return cls(len(vector), base64.b64encode(vector.astype("<f2").tobytes()).decode("ascii"))
+
+    def unpack(self) -> NDArray[np.float32]:
+        """The stored form to (d,) float32."""
+        return np.frombuffer(base64.b64decode(self.float16), dtype="<f2").astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A sidecar: everything that is known of one image. A terminal record holds the reason and little else."""
+
+    status: Status
+    image: Image
+    generation: str
+    revision: int
+    created_at: str
+    updated_at: str
+    reason: str | None = None
+    detail: str | None = None
+    title: str | None = None
+    caption: str | None = None
+    alt_text: str | None = None
+    keywords: tuple[Keyword, ...] = ()
+    categories: Mapping[str, tuple[Category, ...]] = field(default_factory=dict)
+    flags: tuple[Flag, ...] = ()
+    visual: Visual | None = None
+    embedding: Embedding | None = None
+    model: str | None = None
+    engine: str | None = None
+    taxonomy: str | None = None
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    schema: str = SCHEMA
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types only; `schema` first, so that a reader sees what it has."""
+        return {"schema": self.schema, **asdict(self)}
+
+    def to_json(self) -> str:
+        """One line, UTF-8, keys in the schema's order."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Inverse of `to_json`. Raises `ValueError` where the text is not a record of this schema."""
+        try:
+            data = json.loads(text)
+            if data["schema"] != SCHEMA:
+                raise ValueError(f"expected schema {SCHEMA}, found {data['schema']!r}")
+            return cls(**_typed(data))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a {SCHEMA} record: {error!r}") from error
+
+
+def _typed(data: dict[str, Any]) -> dict[str, Any]:
+    """Nested JSON objects to the dataclasses that they stand for."""
+    visual, embedding = data["visual"], data["embedding"]
+    if visual is not None:
+        visual = Visual(**{**visual, "colors": tuple(Color(**color) for color in visual["colors"])})
+    return {
+        **data,
+        "status": Status(data["status"]),
+        "image": Image(**data["image"]),
+        "keywords": tuple(Keyword(**{**word, "source": Source(word["source"])}) for word in data["keywords"]),
+        "categories": {
+            scheme: tuple(Category(**category) for category in chosen) for scheme, chosen in data["categories"].items()
+        },
+        "flags": tuple(Flag(**flag) for flag in data["flags"]),
+        "visual": visual,
+        "embedding": None if embedding is None else Embedding(**embedding),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one reference in one run.
+
+    Attributes:
+        record: the sidecar's content, or `None` for an object that vanished.
+        cached: whether the record was committed by an earlier run and only read now.
+    """
+
+    ref: ImageRef
+    record: Record | None
+    cached: bool = False
