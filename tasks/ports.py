@@ -85,7 +85,7 @@ class Decoded:
         width: as displayed, after orientation, pixels; `height` likewise.
         stored_width: as stored in the file, before orientation; `stored_height` likewise.
         format: Pillow's name of the format, such as `JPEG`.
-        bytes: length of the file.
+        file_size: length of the file, bytes.
         sha256: of the file, hex.
         thumbnail: a small JPEG as displayed, longest side 320 pixels, if one was asked for.
     """
@@ -96,7 +96,7 @@ class Decoded:
     stored_width: int
     stored_height: int
     format: str
-    bytes: int
+    file_size: int
     sha256: str
     visual: Visual
     thumbnail: bytes | None = None
@@ -106,8 +106,11 @@ class Decoder(Protocol):
     """Turns files into pixels, somewhere where a hostile file can do no harm."""
 
     def submit(self, body: bytes | Path) -> "Future[Decoded]":
-        """Start decoding. The future's result is `Decoded`, or it raises `Rejected`, or `Unavailable` when the decoder
-        itself failed; it always ends, within the decoder's own time limit."""
+        """Start decoding.
+
+        The future gives `Decoded`, or raises `Rejected`, or `Unavailable` when the decoder itself failed. It always
+        ends, within the decoder's own time limit.
+        """
 
     def close(self) -> None:
         """Stop the processes."""
@@ -149,7 +152,7 @@ class Encoder(Protocol):
         """uint8 (n, size, size, 3) to embeddings (n, d)."""
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
-        """n texts to embeddings (n, d)."""
+        """N texts to embeddings (n, d)."""
 
     def references(self) -> Embeddings | None:
         """Embeddings (r, d) of typical image contents, whose mean cosine is each concept's own popularity; or none."""
