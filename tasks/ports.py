@@ -65,7 +65,6 @@ class Preprocess:
         size: height and width of the model's input, pixels.
         mode: `shortest` scales the shorter side to `size` and crops the centre; `squash` ignores the aspect ratio;
             `longest` fits the longer side and pads with `fill`.
-
         interpolation: as Pillow names it.
         fill: grey level of the padding.
     """
