@@ -1,36 +1,31 @@
-"""The concept table: what there is to say about a picture, as a tree.
+"""Concepts and vocabularies: what there is to say about a picture, as a tree. `taxonomy.files` reads them."""
 
-`data/concepts.tsv` has one concept a line, tab-separated, readable in a diff:
-
-    id          stable: WordNet 3.0's where there is one (`wn30:02084071-n`), else our own (`sm:copy-space`)
-    label       American English, as a stock buyer types it; `label (hint)` is unique
-    hint        one or two words where the bare label is ambiguous: crane (bird)
-    parent      the parent's `label` or `label (hint)`; empty for a root
-    facet       what kind of thing it says: one of `FACETS`
-    grammar     count, mass, plural, proper, adjective, phrase: how a sentence uses it
-    synonyms    separated by `|`
-    flags       separated by `|`: hidden (means nothing to a buyer, never shown), personal (age, gender, origin …)
-
-`data/labels/<language>.tsv` adds a language: id, label, synonyms.
-"""
-
-import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from io import StringIO
-from pathlib import Path
 
 FACETS = frozenset(
-    "object vehicle animal plant food drink clothing place building nature weather activity sport person body "
-    "composition lighting color style emotion concept season event material symbol".split()
+    {
+        *(
+            "object",
+            "vehicle",
+            "animal",
+            "plant",
+            "food",
+            "drink",
+            "clothing",
+            "place",
+            "building",
+            "nature",
+            "weather",
+        ),
+        *("activity", "sport", "person", "body", "event", "season", "material", "symbol"),
+        *("composition", "lighting", "color", "style", "emotion", "concept"),
+    }
 )
-GRAMMARS = frozenset("count mass plural proper adjective phrase".split())
+GRAMMARS = frozenset({"count", "mass", "plural", "proper", "adjective", "phrase"})
 FLAGS = frozenset({"hidden", "personal"})
-COLUMNS = ("id", "label", "hint", "parent", "facet", "grammar", "synonyms", "flags")
 
 
 class TaxonomyError(ValueError):
@@ -54,3 +49,114 @@ class Concept:
     def name(self) -> str:
         """Unique in a vocabulary: the label, with the hint where there is one."""
         return f"{self.label} ({self.hint})" if self.hint else self.label
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The concepts in use, in the order of a walk down the tree: every subtree is one run of neighbours.
+
+    Attributes:
+        concepts: parents before children.
+        end: for each concept, the index after the last one beneath it.
+        flat: a plain word list, taken literally: no tree, no policy, nothing hidden or folded.
+        translations: language to id to labels, the preferred one first.
+    """
+
+    concepts: tuple[Concept, ...]
+    end: tuple[int, ...]
+    flat: bool = False
+    translations: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Position of each id."""
+        return {concept.id: i for i, concept in enumerate(self.concepts)}
+
+    @cached_property
+    def by_name(self) -> dict[str, Concept]:
+        """Concepts by unique name."""
+        return {concept.name: concept for concept in self.concepts}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when anything in it does; 16 hex digits."""
+        content = [(c.id, c.label, c.hint, c.parent, c.facet, c.synonyms, sorted(c.flags)) for c in self.concepts]
+        labels = sorted((language, sorted(table.items())) for language, table in self.translations.items())
+        return hashlib.sha256(repr((self.flat, content, labels)).encode()).hexdigest()[:16]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """English, and what there are label files for."""
+        return ("en", *sorted(self.translations))
+
+    def labels(self, concept: Concept, languages: Iterable[str]) -> dict[str, str]:
+        """Labels of a concept by language, English always; a language without one is left out."""
+        found = {"en": concept.label}
+        for language in languages:
+            if names := self.translations.get(language, {}).get(concept.id):
+                found[language] = names[0]
+        return found
+
+    def ancestors(self, concept: Concept) -> Iterator[Concept]:
+        """Parent, grandparent and so on, nearest first."""
+        while concept.parent is not None:
+            concept = self.concepts[self.index[concept.parent]]
+            yield concept
+
+    def only(self, facets: frozenset[str]) -> "Vocabulary":
+        """The concepts of these kinds; a concept whose parent goes moves up to the nearest ancestor that stays."""
+        if self.flat:
+            return self
+        kept = [concept for concept in self.concepts if concept.facet in facets]
+        ids = {concept.id for concept in kept}
+        moved = []
+        for concept in kept:
+            parent = next((above.id for above in self.ancestors(concept) if above.id in ids), None)
+            moved.append(replace(concept, parent=parent))
+        return build(moved, translations=self.translations)
+
+
+def build(
+    concepts: Sequence[Concept],
+    *,
+    flat: bool = False,
+    translations: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None,
+) -> Vocabulary:
+    """Put concepts in tree order. Raises `TaxonomyError` for a repeated id, a missing parent or a cycle."""
+    children: dict[str | None, list[Concept]] = {}
+    ids: set[str] = set()
+    for concept in concepts:
+        if concept.id in ids:
+            raise TaxonomyError(f"the id {concept.id!r} is there twice")
+        ids.add(concept.id)
+        children.setdefault(concept.parent, []).append(concept)
+    if missing := [parent for parent in children if parent is not None and parent not in ids]:
+        raise TaxonomyError(
+            f"no concept has the id {missing[0]!r}, which {children[missing[0]][0].name!r} calls parent"
+        )
+
+    ordered: list[Concept] = []
+    end: list[int] = []
+    # By hand rather than recursively: a customer's tree may be deep.
+    stack: list[Concept | int] = list(reversed(children.get(None, [])))
+    while stack:
+        entry = stack.pop()
+        if isinstance(entry, int):
+            end[entry] = len(ordered)
+            continue
+        stack.append(len(ordered))
+        ordered.append(entry)
+        end.append(0)
+        stack.extend(reversed(children.get(entry.id, [])))
+    if len(ordered) < len(concepts):
+        lost = ids - {concept.id for concept in ordered}
+        raise TaxonomyError(f"these concepts are each other's parents: {', '.join(sorted(lost)[:5])}")
+    return Vocabulary(tuple(ordered), tuple(end), flat, translations or {})
+
+
+def literal(terms: Iterable[str]) -> Vocabulary:
+    """A plain word list, one term each, taken literally: blank lines and repetitions are dropped, nothing else."""
+    unique = dict.fromkeys(term for line in terms if (term := line.strip()))
+    if not unique:
+        raise TaxonomyError("the vocabulary has no terms")
+    return build([Concept(id=f"term:{term}", label=term) for term in unique], flat=True)

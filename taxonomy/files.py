@@ -1,0 +1,109 @@
+"""Vocabulary files.
+
+`data/concepts.tsv` has one concept a line, tab-separated, readable in a diff:
+
+    id          stable: WordNet 3.0's where there is one (`wn30:02084071-n`), else our own (`sm:copy-space`)
+    label       American English, as a stock buyer types it; `label (hint)` is unique
+    hint        one or two words where the bare label is ambiguous: crane (bird)
+    parent      the parent's `label` or `label (hint)`; empty for a root
+    facet       what kind of thing it says: one of `FACETS`
+    grammar     count, mass, plural, proper, adjective, phrase: how a sentence uses it
+    synonyms    separated by `|`
+    flags       separated by `|`: hidden (means nothing to a buyer, never shown), personal (age, gender, origin …)
+
+`data/labels/<language>.tsv` adds a language: id, label, synonyms.
+
+Lines that begin with `#` are comments.
+"""
+
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from taxonomy.concepts import FACETS, FLAGS, GRAMMARS, Concept, TaxonomyError, Vocabulary, build, literal
+
+COLUMNS = ("id", "label", "hint", "parent", "facet", "grammar", "synonyms", "flags")
+
+
+def load(path: Path | None = None) -> Vocabulary:
+    """The shipped vocabulary, or a customer's: a taxonomy file (`id<TAB>label …` on its first line) or a word list.
+
+    Raises:
+        TaxonomyError: with file, line and cause.
+    """
+    if path is None:
+        data = files("taxonomy") / "data"
+        tables = {Path(entry.name).stem: entry for entry in (data / "labels").iterdir() if entry.name.endswith(".tsv")}
+        translations = {language: read_labels(tables[language]) for language in sorted(tables)}
+        return build(list(read_concepts(data / "concepts.tsv")), translations=translations)
+    try:
+        first = path.read_text(encoding="utf-8-sig").partition("\n")[0]
+        if first.startswith("id\tlabel"):
+            return build(list(read_concepts(path)))
+        return literal(path.read_text(encoding="utf-8-sig").splitlines())
+    except UnicodeDecodeError as error:
+        raise TaxonomyError(f"{path}: not UTF-8 at byte {error.start}") from error
+    except OSError as error:
+        raise TaxonomyError(f"{path}: {error.strerror}") from error
+
+
+def read_concepts(path: Traversable | Path) -> Iterator[Concept]:
+    """Concepts of a taxonomy file. Raises `TaxonomyError` with the line."""
+    rows = list(read_table(path, COLUMNS[:2], COLUMNS))
+    ids: dict[str, str] = {}
+    for line, row in rows:
+        name = f"{row['label']} ({row['hint']})" if row["hint"] else row["label"]
+        if name in ids:
+            raise TaxonomyError(f"{path}:{line}: {name!r} is there twice; give one of them a hint")
+        ids[name] = row["id"]
+    for line, row in rows:
+        flags = _split(row["flags"])
+        for value, known in ((row["facet"], FACETS), (row["grammar"], GRAMMARS), *((flag, FLAGS) for flag in flags)):
+            if value and value not in known:
+                raise TaxonomyError(f"{path}:{line}: {value!r} is none of {', '.join(sorted(known))}")
+        if row["parent"] and row["parent"] not in ids:
+            raise TaxonomyError(f"{path}:{line}: the parent {row['parent']!r} is not a concept of this file")
+        yield Concept(
+            id=row["id"],
+            label=row["label"],
+            hint=row["hint"],
+            parent=ids[row["parent"]] if row["parent"] else None,
+            facet=row["facet"] or "object",
+            grammar=row["grammar"] or "count",
+            synonyms=_split(row["synonyms"]),
+            flags=frozenset(flags),
+        )
+
+
+def read_labels(path: Traversable | Path) -> dict[str, tuple[str, ...]]:
+    """Labels of one language by id, the preferred one first."""
+    return {
+        row["id"]: (row["label"], *_split(row["synonyms"]))
+        for _, row in read_table(path, ("id", "label"), ("id", "label", "synonyms"))
+    }
+
+
+def read_table(
+    path: Traversable | Path, required: Sequence[str], columns: Sequence[str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a tab-separated file with a header, as (line, column to text); `#` begins a comment line."""
+    lines = [(n, text) for n, text in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1)]
+    lines = [(n, text.rstrip("\r")) for n, text in lines if text.strip() and not text.startswith("#")]
+    if not lines:
+        raise TaxonomyError(f"{path}: the file is empty")
+    header = lines[0][1].split("\t")
+    if unknown := set(header) - set(columns):
+        raise TaxonomyError(f"{path}:{lines[0][0]}: unknown column {sorted(unknown)[0]!r}; known: {', '.join(columns)}")
+    for number, text in lines[1:]:
+        cells = text.split("\t")
+        if len(cells) > len(header):
+            raise TaxonomyError(f"{path}:{number}: {len(cells)} cells under {len(header)} columns")
+        row = dict.fromkeys(columns, "") | dict(zip(header, (cell.strip() for cell in cells), strict=False))
+        if empty := [column for column in required if not row[column]]:
+            raise TaxonomyError(f"{path}:{number}: the {empty[0]} is empty")
+        yield number, row
+
+
+def _split(cell: str) -> tuple[str, ...]:
+    return tuple(part for text in cell.split("|") if (part := text.strip()))
