@@ -1,0 +1,85 @@
+"""From scores to keywords: what is shown, how much of it, and in which order."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taxonomy.concepts import Concept, Vocabulary
+
+DECIMALS = 4
+"""Scores are rounded before they are compared, so that a last bit decides nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a customer wants to see.
+
+    Attributes:
+        max_keywords: at most so many; agencies take 49 or 50.
+        min_score: no keyword with a lower score.
+        margin: no keyword whose score is below this share of the best one's.
+        min_evidence: an image whose best `raw` is lower gets no keywords: the encoder knows nothing like it.
+        languages: of the labels; English is always there.
+        personal: whether personal attributes (age, gender, origin …) may be shown.
+    """
+
+    max_keywords: int = 49
+    min_score: float = 0.0
+    margin: float = 0.0
+    min_evidence: float = 0.0
+    languages: tuple[str, ...] = ("en",)
+    personal: bool = False
+
+
+class Chosen(NamedTuple):
+    """A concept chosen for one image; `position` is its place in the vocabulary."""
+
+    concept: Concept
+    position: int
+    score: float
+    raw: float
+    source: Literal["vocabulary", "hierarchy"]
+
+
+class Chooser:
+    """Applies a policy to a vocabulary.
+
+    A word list taken literally is ranked and cut, nothing more: no evidence asked for, nothing hidden.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, policy: Policy) -> None:
+        self.vocabulary = vocabulary
+        self.policy = policy
+        self._shown = np.array([vocabulary.flat or _shown(concept, policy) for concept in vocabulary.concepts])
+
+    def choose(self, raw: NDArray[np.float32], chance: NDArray[np.float32], score: NDArray[np.float32]) -> list[Chosen]:
+        """One image's keywords from its values for every concept, (m,) each; the most useful first."""
+        rounded = np.where(self._shown, np.round(score.astype(np.float64), DECIMALS), -np.inf)
+        floor = self.policy.min_score
+        if not self.vocabulary.flat:
+            if raw.max() < self.policy.min_evidence:
+                return []
+            floor = max(floor, self.policy.margin * float(rounded.max()))
+        passed = [int(i) for i in np.flatnonzero(rounded >= floor)]
+        passed.sort(key=lambda i: (-rounded[i], self.vocabulary.concepts[i].id))
+        return [
+            Chosen(
+                self.vocabulary.concepts[i],
+                i,
+                float(rounded[i]),
+                round(float(raw[i]), DECIMALS),
+                "hierarchy" if self._inherited(i, chance) else "vocabulary",
+            )
+            for i in passed[: self.policy.max_keywords]
+        ]
+
+    def _inherited(self, position: int, chance: NDArray[np.float32]) -> bool:
+        """Whether most of the evidence lies beneath the concept rather than in itself."""
+        total = float(chance[position : self.vocabulary.end[position]].sum())
+        return not self.vocabulary.flat and float(chance[position]) < total / 2
+
+
+def _shown(concept: Concept, policy: Policy) -> bool:
+    return "hidden" not in concept.flags and (policy.personal or "personal" not in concept.flags)
