@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.records import Visual
+from taxonomy.policy import Chosen
 
 Pixels = NDArray[np.uint8]
 Embeddings = NDArray[np.float32]
@@ -155,3 +156,20 @@ class Encoder(Protocol):
 
     def references(self) -> Embeddings | None:
         """Embeddings (r, d) of typical image contents, whose mean cosine is each concept's own popularity; or none."""
+
+
+class Words(NamedTuple):
+    """English texts for one image, plain, one line each, within the agencies' limits."""
+
+    title: str
+    caption: str
+    alt_text: str
+
+
+class Captioner(Protocol):
+    """Finds the words for a picture. `fingerprint` changes when the same picture would get other words."""
+
+    fingerprint: str
+
+    def caption(self, embedding: NDArray[np.float32], keywords: Sequence[Chosen]) -> Words | None:
+        """Title, caption and alt text from the picture's unit vector (d,) and its keywords; `None` without keywords."""

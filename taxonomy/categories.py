@@ -77,7 +77,9 @@ class Categorizer:
     ) -> None:
         self.scheme = scheme
         self._prompts = np.asarray(prompts)
-        self._mean = 0.0 if references is None else (np.asarray(references) @ self._prompts.T).mean(axis=0)
+        self._mean = np.zeros(len(scheme.rows), np.float32)
+        if references is not None:
+            self._mean = (np.asarray(references) @ self._prompts.T).mean(axis=0)
         self._logit_scale = logit_scale
         self._membership = _membership(scheme, vocabulary)
 

@@ -73,7 +73,7 @@ class Scorer:
         return Scores(raw[: len(rows)], chance[: len(rows)], score[: len(rows)].astype(np.float32))
 
     def _up(self, chance: Floats) -> NDArray[np.float64]:
-        """Sum each concept's chance with everything beneath it: a difference of two running sums, as subtrees are runs."""
+        """Each concept's chance and all that is beneath it: a subtree is a run, so a difference of running sums."""
         running = np.zeros((len(chance), chance.shape[1] + 1))
         np.cumsum(chance, axis=1, dtype=np.float64, out=running[:, 1:])
         total: NDArray[np.float64] = running[:, self._end] - running[:, self._start]
