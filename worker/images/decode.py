@@ -1,0 +1,236 @@
+"""A file to safe pixels: one image, in this process. `pool` runs it where a hostile file can do no harm.
+
+The order is what makes it fast: the JPEG decoder itself reduces the picture, everything else happens to the reduced
+one, and colours and orientation are put right on the few pixels that remain.
+"""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from stat import S_ISREG
+
+import numpy as np
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
+
+from tasks.errors import Reason, Rejected, StockmetaError, Unavailable
+from tasks.ports import Decoded, Preprocess
+from worker.images import color, formats, resize, visual
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = (
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
+)
+_THUMBNAIL_QUALITY = 80
+_LONGEST_WORDS = 200
+
+OUT_OF_MEMORY = "decoding it takes more memory than a decoder may use"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is read at all.
+
+    Attributes:
+        file_bytes: length of a file.
+        pixels: width times height.
+        scan_pixels: pixels times scans of a JPEG, which is what a progressive one costs.
+        formats: Pillow's names; see `formats.FORMATS` and `formats.OPTIONAL`.
+    """
+
+    file_bytes: int = 100 << 20
+    pixels: int = 100_000_000
+    scan_pixels: int = 4_000_000_000
+    formats: tuple[str, ...] = formats.FORMATS
+
+
+def decode(body: bytes | Path, preprocess: Preprocess, limits: Limits | None = None, thumbnail: int = 0) -> Decoded:
+    """Read one image.
+
+    Not for several threads at once: warnings are silenced while it runs.
+
+    Args:
+        body: the file, or where it lies.
+        preprocess: the pixels that the model wants.
+        limits: what is refused unread.
+        thumbnail: longest side of a small JPEG to make as well, pixels; 0 for none.
+
+    Raises:
+        Rejected: the file is at fault; the detail is a sentence for people.
+        Unavailable: the path could not be read.
+    """
+    limits = limits or Limits()
+    try:
+        data = _read(body, limits.file_bytes)
+        with warnings.catch_warnings():
+            # Pillow warns of what is tolerated: broken Exif data, large pictures.
+            warnings.simplefilter("ignore")
+            return _decode(data, _permitted(data, limits), preprocess, limits, thumbnail)
+    except StockmetaError:
+        raise
+    except MemoryError:
+        raise Rejected(Reason.DECODER_MEMORY, OUT_OF_MEMORY) from None
+    except Image.DecompressionBombError as error:
+        raise Rejected(Reason.TOO_MANY_PIXELS, words(error)) from error
+    except Exception as error:  # hostile files raise ten kinds
+        raise _verdict(error) from error
+
+
+def _read(body: bytes | Path, limit: int) -> bytes:
+    """The whole file, once: what is hashed is what is decoded, and a file cut meanwhile cannot kill by SIGBUS."""
+    if isinstance(body, bytes):
+        _check_length(len(body), limit)
+        return body
+    try:
+        # Not waiting for a writer, should it be a pipe.
+        with open(body, "rb", buffering=0, opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+            status = os.fstat(file.fileno())
+            if not S_ISREG(status.st_mode):
+                raise Rejected(Reason.UNSUPPORTED, "it is not a regular file")
+            _check_length(status.st_size, limit)
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise Unavailable(f"the file cannot be read: {error.strerror}") from error
+    _check_length(len(data), limit)
+    return data
+
+
+def _check_length(length: int, limit: int) -> None:
+    if length == 0:
+        raise Rejected(Reason.EMPTY, "the file is empty")
+    if length > limit:
+        raise Rejected(Reason.TOO_MANY_BYTES, f"the file has {length:,} bytes, the limit is {limit:,}")
+
+
+def _permitted(data: bytes, limits: Limits) -> str:
+    """The format's name, if a decoder for it may run."""
+    kind = formats.sniff(data[: formats.HEAD])
+    if kind.format is None:
+        what = f"it looks like a {kind.name}" if kind.name else "it is no image format known here"
+        raise Rejected(Reason.UNSUPPORTED, f"{what}; read are {', '.join(limits.formats)}")
+    if kind.format not in limits.formats:
+        raise Rejected(Reason.UNSUPPORTED, f"{kind.name} is not among the formats allowed: {', '.join(limits.formats)}")
+    if kind.format == "HEIF":
+        _register_heif()
+    size = formats.webp_size(data) if kind.format == "WEBP" else None
+    if size is not None:
+        _check_pixels(size, limits.pixels)
+    return kind.format
+
+
+def _register_heif() -> None:
+    try:
+        from pillow_heif import options, register_heif_opener
+    except ImportError:
+        detail = "HEIF needs the package pillow-heif: install stockmeta with the extra `heif`"
+        raise Rejected(Reason.UNSUPPORTED, detail) from None
+    options.DECODE_THREADS = 1
+    register_heif_opener()
+
+
+def _check_pixels(size: tuple[int, int], limit: int) -> None:
+    width, height = size
+    if width * height > limit:
+        megapixels, most = width * height / 1e6, limit / 1e6
+        detail = f"the picture has {width} x {height} pixels ({megapixels:,.0f} megapixels), the limit is {most:,.0f}"
+        raise Rejected(Reason.TOO_MANY_PIXELS, detail)
+
+
+def _decode(data: bytes, name: str, preprocess: Preprocess, limits: Limits, thumbnail: int) -> Decoded:
+    with Image.open(BytesIO(data), formats=(name,)) as image:
+        size = image.size
+        _check_pixels(size, limits.pixels)
+        if name == "JPEG":
+            _check_scans(data, size, limits.scan_pixels)
+        stored = _stored_size(image)
+        drafted = image.draft(None, resize.enough(size, preprocess))
+        extent = (float(size[0]), float(size[1])) if drafted is None else drafted[1][2:]
+        # First the pixels: Pillow passes broken PNG files as good if their Exif is asked for before.
+        image.load()
+        upright = _UPRIGHT.get(_orientation(image))
+        displayed = size[::-1] if upright in _SIDEWAYS else size
+        picture, extent = resize.shrink(color.eight_bit(image), extent, preprocess)
+        finish = partial(_finish, profile=image.info.get("icc_profile"), upright=upright)
+        pixels = resize.pad(finish(resize.fit(picture, extent, size, preprocess)), preprocess)
+        tiny = finish(picture.resize((visual.SIDE, visual.SIDE), Image.Resampling.BILINEAR, reducing_gap=1.0))
+        return Decoded(
+            pixels=np.asarray(pixels),
+            width=displayed[0],
+            height=displayed[1],
+            stored_width=stored[0],
+            stored_height=stored[1],
+            format=image.format or name,
+            file_size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            visual=visual.measure(tiny, *displayed),
+            thumbnail=_thumbnail(picture, thumbnail, finish) if thumbnail else None,
+        )
+
+
+def _check_scans(data: bytes, size: tuple[int, int], limit: int) -> None:
+    scans = formats.jpeg_scans(data)
+    if scans > 1 and scans * size[0] * size[1] > limit:
+        detail = f"the JPEG has {scans:,} scans of {size[0]} x {size[1]} pixels, made to keep a decoder busy"
+        raise Rejected(Reason.UNREADABLE, detail)
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Before orientation. Pillow already turns TIFF files, and tells the size after that."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(ExifTags.Base.Orientation) in (5, 6, 7, 8):
+        return image.height, image.width
+    return image.size
+
+
+def _orientation(image: Image.Image) -> int:
+    """What Exif or XMP say, 1 to 8, or anything that is not an orientation."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001  broken metadata is no reason to lose a good picture
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _finish(image: Image.Image, profile: bytes | None, upright: Image.Transpose | None) -> Image.Image:
+    """To sRGB, as displayed."""
+    image = color.srgb(image, profile)
+    return image if upright is None else image.transpose(upright)
+
+
+def _thumbnail(picture: Image.Image, side: int, finish: Callable[[Image.Image], Image.Image]) -> bytes:
+    """A JPEG of the picture, never larger than it is."""
+    small = picture.copy()
+    small.thumbnail((side, side), Image.Resampling.BICUBIC)
+    file = BytesIO()
+    finish(small).save(file, "JPEG", quality=_THUMBNAIL_QUALITY)
+    return file.getvalue()
+
+
+def _verdict(error: Exception) -> Rejected:
+    """Pillow tells a cut file from a broken one by its words alone."""
+    why = words(error)
+    if "truncat" in why.lower() or isinstance(error, EOFError):
+        return Rejected(Reason.TRUNCATED, f"the file ends too early: {why}")
+    if isinstance(error, UnidentifiedImageError):
+        why = "its header is broken"
+    return Rejected(Reason.UNREADABLE, f"the image cannot be decoded: {why}")
+
+
+def words(error: Exception) -> str:
+    """An exception's message, fit for a record: a hostile file may have chosen some of its characters."""
+    text = str(error) or type(error).__name__
+    return "".join(character if character.isprintable() else "?" for character in text[:_LONGEST_WORDS])
