@@ -30,6 +30,7 @@ class Reason(StrEnum):
     DECODER_TIMEOUT = "decoder_timeout"
     DECODER_MEMORY = "decoder_out_of_memory"
     KEY_TOO_LONG = "key_too_long"
+    KEY_INVALID = "key_invalid"
 
 
 class Rejected(StockmetaError):

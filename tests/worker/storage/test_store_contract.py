@@ -1,0 +1,167 @@
+"""What every store has to do, run against each of them."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import Conflict, Reason, Rejected, Vanished
+from tasks.ports import Store
+from worker.storage.local import LocalStore
+from worker.storage.memory import MemoryStore
+
+WRITERS = 12
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return LocalStore(tmp_path, "library") if request.param == "local" else MemoryStore("library")
+
+
+def body(store: Store, key: str, etag: str | None = None) -> bytes:
+    content = store.fetch(key, etag).body
+    return content if isinstance(content, bytes) else content.read_bytes()
+
+
+def test_what_is_put_is_found(store: Store) -> None:
+    etag = store.put("2024/sea/wave.jpg", b"wave", if_match=None)
+    assert store.bucket == "library"
+    assert store.stat("2024/sea/wave.jpg") == ("2024/sea/wave.jpg", etag, 4)
+    assert store.stat("2024/sea/wave.jpg", etag).etag == etag
+    assert store.read("2024/sea/wave.jpg") == (b"wave", etag)
+    assert body(store, "2024/sea/wave.jpg", etag) == b"wave"
+
+
+def test_nothing_there(store: Store) -> None:
+    assert store.read("a.jpg") is None
+    assert store.read("a/b/c.jpg") is None
+    assert list(store.list()) == []
+    assert list(store.list("a/b")) == []
+    for look in (store.stat, store.fetch, lambda key: store.delete(key, if_match="x")):
+        with pytest.raises(Vanished):
+            look("a.jpg")
+
+
+def test_put_is_conditional(store: Store) -> None:
+    first = store.put("a", b"1", if_match=None)
+    with pytest.raises(Conflict):
+        store.put("a", b"2", if_match=None)
+    second = store.put("a", b"2", if_match=first)
+    assert second != first
+    for stale in (first, None, "nonsense"):
+        with pytest.raises(Conflict):
+            store.put("a", b"3", if_match=stale)
+    with pytest.raises(Conflict):
+        store.put("never", b"3", if_match=first)
+    assert store.read("a") == (b"2", second)
+
+
+def test_delete_is_conditional(store: Store) -> None:
+    first = store.put("a", b"1", if_match=None)
+    second = store.put("a", b"2", if_match=first)
+    with pytest.raises(Conflict):
+        store.delete("a", if_match=first)
+    store.delete("a", if_match=second)
+    with pytest.raises(Vanished):
+        store.delete("a", if_match=second)
+    assert store.put("a", b"1", if_match=None) not in (first, second)
+
+
+def test_etags_never_repeat_for_the_same_content(store: Store) -> None:
+    seen: list[str] = []
+    for _ in range(200):
+        seen.append(store.put("a", b"same", if_match=seen[-1] if seen else None))
+    assert len(set(seen)) == len(seen)
+
+
+def test_an_object_that_was_replaced_is_not_the_one_asked_for(store: Store) -> None:
+    first = store.put("a", b"1", if_match=None)
+    store.put("a", b"2", if_match=first)
+    for look in (store.stat, store.fetch):
+        with pytest.raises(Vanished):
+            look("a", first)
+
+
+def test_empty_objects_and_odd_names(store: Store) -> None:
+    keys = ["한글/사진 #1.jpg", "a b&c=d%2F+.jpg", "new\nline", "back\\slash", ".hidden", "quote'\""]
+    for key in keys:
+        store.put(key, b"", if_match=None)
+    assert sorted(stat.key for stat in store.list()) == sorted(keys)
+    assert all(store.read(stat.key) == (b"", stat.etag) for stat in store.list())
+
+
+def test_a_prefix_is_a_string_and_not_a_folder(store: Store) -> None:
+    for key in ("a.jpg", "ab/1", "ab/2/3", "abc", "b/ab"):
+        store.put(key, b"x", if_match=None)
+    listed = {
+        prefix: {stat.key for stat in store.list(prefix)} for prefix in ("", "a", "ab", "ab/", "ab/2", "b/a", "../a")
+    }
+    assert listed == {
+        "": {"a.jpg", "ab/1", "ab/2/3", "abc", "b/ab"},
+        "a": {"a.jpg", "ab/1", "ab/2/3", "abc"},
+        "ab": {"ab/1", "ab/2/3", "abc"},
+        "ab/": {"ab/1", "ab/2/3"},
+        "ab/2": {"ab/2/3"},
+        "b/a": {"b/ab"},
+        "../a": set(),
+    }
+
+
+def test_a_listing_tells_what_a_look_would(store: Store) -> None:
+    for n in range(5):
+        store.put(f"{n}/x", b"x" * n, if_match=None)
+    assert all(stat == store.stat(stat.key) for stat in store.list())
+
+
+@pytest.mark.parametrize("key", ["k" * 1025, "한" * 342 + "/a"])
+def test_keys_that_are_too_long(store: Store, key: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        store.put(key, b"", if_match=None)
+    assert caught.value.reason is Reason.KEY_TOO_LONG
+    assert store.read(key) is None
+
+
+def test_the_empty_key(store: Store) -> None:
+    with pytest.raises(Rejected) as caught:
+        store.put("", b"", if_match=None)
+    assert caught.value.reason is Reason.KEY_INVALID
+    assert store.read("") is None
+
+
+def test_of_racing_threads_one_wins(store: Store) -> None:
+    def write(n: int) -> str | None:
+        try:
+            return store.put("deep/new/folder/a", str(n).encode(), if_match=current)
+        except Conflict:
+            return None
+
+    current: str | None = None
+    with ThreadPoolExecutor(WRITERS) as threads:
+        for _ in range(15):
+            etags = list(threads.map(write, range(WRITERS)))
+            winners = [n for n, etag in enumerate(etags) if etag]
+            assert len(winners) == 1
+            current = etags[winners[0]]
+            assert store.read("deep/new/folder/a") == (str(winners[0]).encode(), current)
+
+
+def test_threads_that_read_modify_and_write_lose_nothing(store: Store) -> None:
+    """The counter reaches the number of successful writes only if no write ever replaced one it had not seen."""
+    store.put("n", b"0", if_match=None)
+
+    def count(_: int) -> None:
+        for _ in range(10):
+            while True:
+                found = store.read("n")
+                assert found is not None
+                try:
+                    store.put("n", str(int(found[0]) + 1).encode(), if_match=found[1])
+                    break
+                except Conflict:
+                    os.sched_yield()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count, range(4)))
+    assert store.read("n") is not None
+    assert store.read("n")[0] == b"40"  # type: ignore[index]

@@ -1,0 +1,69 @@
+"""A bucket in memory: the fake that ships, under the same contract tests as the real ones."""
+
+from collections.abc import Iterator
+from itertools import count
+from threading import Lock
+
+from tasks.errors import Conflict, Reason, Rejected, Vanished
+from tasks.ports import Fetched, Stat
+
+MAX_KEY = 1024
+"""Bytes of UTF-8 in a key, S3's limit."""
+
+
+class MemoryStore:
+    """Objects in a dictionary. Like S3 it takes any key of 1 to 1,024 bytes, `..` included, and lists in byte order."""
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+        self._objects: dict[str, tuple[bytes, str]] = {}
+        self._lock = Lock()
+        self._versions = count(1)
+
+    def stat(self, key: str, etag: str | None = None) -> Stat:
+        """Look at an object, the one with `etag` if given. Raises `Vanished`."""
+        return self.fetch(key, etag).stat
+
+    def fetch(self, key: str, etag: str | None = None) -> Fetched:
+        """Get an object's bytes. Raises `Vanished`, also where there is another one than asked for."""
+        found = self.read(key)
+        if found is None or etag not in (None, found[1]):
+            raise Vanished(f"{self.bucket}: {key!r} is gone or was replaced")
+        data, current = found
+        return Fetched(Stat(key, current, len(data)), data)
+
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        """An object's bytes and ETag, or `None`."""
+        return self._objects.get(key)
+
+    def put(self, key: str, data: bytes, *, if_match: str | None) -> str:
+        """Write if the ETag is `if_match`; returns the new one. Raises `Conflict`, `Rejected`."""
+        if not key or len(key.encode("utf-8", "surrogatepass")) > MAX_KEY:
+            raise Rejected(Reason.KEY_TOO_LONG if key else Reason.KEY_INVALID, f"a key has 1 to {MAX_KEY} bytes")
+        with self._lock:
+            if self._etag(key) != if_match:
+                raise Conflict(f"{self.bucket}: {key!r} was written by somebody else")
+            etag = f'"{next(self._versions):016x}"'
+            self._objects[key] = (bytes(data), etag)
+            return etag
+
+    def delete(self, key: str, *, if_match: str) -> None:
+        """Remove an object if its ETag is `if_match`. Raises `Conflict`, `Vanished`."""
+        with self._lock:
+            etag = self._etag(key)
+            if etag is None:
+                raise Vanished(f"{self.bucket}: {key!r} is gone")
+            if etag != if_match:
+                raise Conflict(f"{self.bucket}: {key!r} was written by somebody else")
+            del self._objects[key]
+
+    def list(self, prefix: str = "") -> Iterator[Stat]:
+        """Objects under a prefix as they were at the call, in the order of their keys' bytes."""
+        with self._lock:
+            found = [(key, *value) for key, value in self._objects.items() if key.startswith(prefix)]
+        # Code points and UTF-8 bytes sort alike.
+        return iter([Stat(key, etag, len(data)) for key, data, etag in sorted(found)])
+
+    def _etag(self, key: str) -> str | None:
+        found = self._objects.get(key)
+        return found and found[1]
