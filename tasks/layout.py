@@ -18,6 +18,9 @@ from tasks.records import ImageRef
 
 Kind = Literal["done", "failed", "human"]
 
+OUTPUT_ROOT = ".stockmeta/"
+"""Where outputs lie in a library's own bucket, unless a setting says otherwise."""
+
 SUFFIX = ".json"
 GENERATION = re.compile(r"[0-9a-f]{12}")
 IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "jpe", "png", "webp", "tif", "tiff", "gif", "avif", "heic", "heif"})
@@ -61,7 +64,7 @@ class Layout:
         limits: what the output store can hold.
     """
 
-    root: str = ".stockmeta/"
+    root: str = OUTPUT_ROOT
     limits: KeyLimits = S3_KEYS
 
     def __post_init__(self) -> None:
