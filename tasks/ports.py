@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.records import Visual
-from taxonomy.policy import Chosen
+from taxonomy.policy import Chosen, Thresholds
 
 Pixels = NDArray[np.uint8]
 Embeddings = NDArray[np.float32]
@@ -36,8 +36,8 @@ class Store(Protocol):
 
     bucket: str
 
-    def stat(self, key: str) -> Stat:
-        """Look at an object. Raises `Vanished`, `Unavailable`."""
+    def stat(self, key: str, etag: str | None = None) -> Stat:
+        """Look at an object, the one with `etag` if given. Raises `Vanished`, `Unavailable`."""
 
     def fetch(self, key: str, etag: str | None = None) -> Fetched:
         """Get an object, the one with `etag` if given. Raises `Vanished`, `Unavailable`."""
@@ -135,6 +135,8 @@ class Encoder(Protocol):
         fingerprint: changes when the weights, the architecture, the preprocessing or the engine's precision do; hex.
         text_fingerprint: changes when texts would get other embeddings; hex.
         facets: kinds of concept it can tell; others are not scored.
+        thresholds: what counts as evidence in its scores.
+        literal_score: no word of a plain list whose `raw` is lower.
         batch: the number of images at which it is fastest.
     """
 
@@ -146,6 +148,8 @@ class Encoder(Protocol):
     fingerprint: str
     text_fingerprint: str
     facets: frozenset[str]
+    thresholds: Thresholds
+    literal_score: float
     batch: int
 
     def encode(self, pixels: Pixels) -> Encoded:

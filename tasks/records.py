@@ -227,10 +227,12 @@ class Outcome:
     """What became of one reference in one run.
 
     Attributes:
-        record: the sidecar's content, or `None` for an object that vanished.
-        cached: whether the record was committed by an earlier run and only read now.
+        record: the sidecar's content, or the trouble in the same form.
+        cached: committed by an earlier run for the same content, and only read now.
+        committed: false where the trouble is not the image's, and another run may well succeed.
     """
 
     ref: ImageRef
-    record: Record | None
+    record: Record
     cached: bool = False
+    committed: bool = True

@@ -12,25 +12,38 @@ DECIMALS = 4
 """Scores are rounded before they are compared, so that a last bit decides nothing."""
 
 
+class Thresholds(NamedTuple):
+    """What counts as evidence; depends on the encoder, which brings its own.
+
+    Attributes:
+        score: no keyword with a lower score.
+        margin: no keyword whose score is below this share of the best one's.
+        raw: an image whose best `raw` is lower gets no keywords: the encoder knows nothing like it.
+    """
+
+    score: float = 0.0
+    margin: float = 0.0
+    raw: float = -1.0
+
+
+NO_THRESHOLDS = Thresholds()
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What a customer wants to see.
 
     Attributes:
         max_keywords: at most so many; agencies take 49 or 50.
-        min_score: no keyword with a lower score.
-        margin: no keyword whose score is below this share of the best one's.
-        min_evidence: an image whose best `raw` is lower gets no keywords: the encoder knows nothing like it.
         languages: of the labels; English is always there.
         personal: whether personal attributes (age, gender, origin …) may be shown.
+        thresholds: what counts as evidence; a flat vocabulary knows only `thresholds.score`.
     """
 
     max_keywords: int = 49
-    min_score: float = 0.0
-    margin: float = 0.0
-    min_evidence: float = 0.0
     languages: tuple[str, ...] = ("en",)
     personal: bool = False
+    thresholds: Thresholds = NO_THRESHOLDS
 
 
 class Chosen(NamedTuple):
@@ -57,11 +70,11 @@ class Chooser:
     def choose(self, raw: NDArray[np.float32], chance: NDArray[np.float32], score: NDArray[np.float32]) -> list[Chosen]:
         """One image's keywords from its values for every concept, (m,) each; the most useful first."""
         rounded = np.where(self._shown, np.round(score.astype(np.float64), DECIMALS), -np.inf)
-        floor = self.policy.min_score
+        floor, margin, evidence = self.policy.thresholds
         if not self.vocabulary.flat:
-            if raw.max() < self.policy.min_evidence:
+            if raw.max() < evidence:
                 return []
-            floor = max(floor, self.policy.margin * float(rounded.max()))
+            floor = max(floor, margin * float(rounded.max()))
         passed = [int(i) for i in np.flatnonzero(rounded >= floor)]
         passed.sort(key=lambda i: (-rounded[i], self.vocabulary.concepts[i].id))
         return [

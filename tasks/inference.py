@@ -1,0 +1,172 @@
+"""One thread that encodes and scores, in batches made of whatever images are ready, whoever sent them."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import Unavailable
+from tasks.ports import Embeddings, Encoder, Pixels
+from tasks.records import Embedding
+from taxonomy.categories import Categorizer
+from taxonomy.score import Scorer
+
+logger = logging.getLogger(__name__)
+
+Values = NDArray[np.float32]
+Arrival = tuple[Pixels, "Future[Scored]"]
+
+
+class Scored(NamedTuple):
+    """One image's embedding as stored, and its values for every concept (m,) and every scheme's categories (k,)."""
+
+    stored: Embedding
+    vector: Values
+    raw: Values
+    chance: Values
+    score: Values
+    categories: Mapping[str, Values]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Pixels to scores: n images in, n results out, in order."""
+
+    encoder: Encoder
+    scorer: Scorer
+    categorizers: Sequence[Categorizer]
+
+    def judge(self, pixels: Pixels) -> list[Scored]:
+        """Encode uint8 (n, size, size, 3) and score it."""
+        return self.rescore([Embedding.pack(row) for row in self.encoder.encode(pixels).embeddings])
+
+    def rescore(self, stored: Sequence[Embedding]) -> list[Scored]:
+        """Score embeddings in their stored form, which is the only one that is ever scored."""
+        vectors: Embeddings = np.stack([embedding.unpack() for embedding in stored])
+        scores = self.scorer.score(vectors)
+        categories = {c.scheme.name: c.score(scores.chance, vectors) for c in self.categorizers}
+        return [
+            Scored(
+                embedding,
+                vectors[i],
+                scores.raw[i],
+                scores.chance[i],
+                scores.score[i],
+                {scheme: values[i] for scheme, values in categories.items()},
+            )
+            for i, embedding in enumerate(stored)
+        ]
+
+
+class Slot:
+    """A place in a coming batch, held while an image is fetched and decoded."""
+
+    def __init__(self, inference: "Inference") -> None:
+        self._inference = inference
+        self._held = True
+
+    def submit(self, pixels: Pixels) -> "Future[Scored]":
+        """Hand over uint8 (size, size, 3)."""
+        future: Future[Scored] = Future()
+        self._held = False
+        self._inference.arrive((pixels, future))
+        return future
+
+    def give_up(self) -> None:
+        """Stop holding the place, if it is still held."""
+        if self._held:
+            self._held = False
+            self._inference.arrive(None)
+
+
+class Inference:
+    """The batching thread.
+
+    A batch leaves when it is full, or when no image is on its way to it: a lone upload never waits, and a bulk run gets
+    full batches. `patience` bounds the wait for an image whose decoding takes long.
+
+    Args:
+        judge: what to do with a batch.
+        batch: at most so many images at once.
+        patience: seconds that the first image of a batch waits at most.
+    """
+
+    def __init__(self, judge: Judge, batch: int, patience: float = 0.5) -> None:
+        self._judge = judge
+        self._batch = batch
+        self._patience = patience
+        self._changed = threading.Condition()
+        self._pending: deque[Arrival] = deque()
+        self._coming = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def slot(self) -> Iterator[Slot]:
+        """Announce an image; leaving without `submit` gives the place up."""
+        with self._changed:
+            self._coming += 1
+        slot = Slot(self)
+        try:
+            yield slot
+        finally:
+            slot.give_up()
+
+    def arrive(self, arrival: Arrival | None) -> None:
+        """An announced image is here, or (`None`) will not come."""
+        with self._changed:
+            self._coming -= 1
+            if arrival is not None:
+                if self._closed:
+                    raise Unavailable("the inference thread has been stopped")
+                self._pending.append(arrival)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Finish what has arrived, then stop."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._collect():
+            self._process(batch)
+
+    def _collect(self) -> list[Arrival]:
+        """Wait for a batch; an empty one means that there will be none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._pending or self._closed)
+            leave = time.monotonic() + self._patience
+            while 0 < len(self._pending) < self._batch and self._coming and not self._closed:
+                if (left := leave - time.monotonic()) <= 0:
+                    break
+                self._changed.wait(left)
+            return [self._pending.popleft() for _ in range(min(self._batch, len(self._pending)))]
+
+    def _process(self, batch: Sequence[Arrival]) -> None:
+        """Judge a batch; where that fails, its halves: memory may be short, and one image must not fail others."""
+        try:
+            results = self._judge.judge(np.stack([pixels for pixels, _ in batch]))
+        except Exception as error:
+            if len(batch) > 1:
+                logger.warning("a batch of %d failed (%s); trying halves", len(batch), error)
+                self._process(batch[: len(batch) // 2])
+                self._process(batch[len(batch) // 2 :])
+                return
+            logger.exception("the encoder failed on a single image")
+            failure = Unavailable(f"the encoder failed: {error}")
+            failure.__cause__ = error
+            batch[0][1].set_exception(failure)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            future.set_result(result)

@@ -1,0 +1,107 @@
+"""The commit: a conditional write of the sidecar, and a second look at the source.
+
+Whatever happens in between, an image ends with exactly one current sidecar, or one terminal record, or nothing if it
+is gone. What another worker committed for the same content is kept, never overwritten by an equal.
+"""
+
+import time
+from dataclasses import dataclass, replace
+
+from tasks.errors import Conflict, Vanished
+from tasks.layout import Layout
+from tasks.ports import Store
+from tasks.records import ImageRef, Record
+
+ATTEMPTS = 5
+"""Conditional writes before giving up; each refusal means that somebody else succeeded."""
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Commits records of one generation.
+
+    Attributes:
+        sidecars: the store that holds the output root.
+        layout: where in it.
+        generation: whose records these are.
+    """
+
+    sidecars: Store
+    layout: Layout
+    generation: str
+
+    def current(self, ref: ImageRef, etag: str | None = None) -> Record | None:
+        """What is committed for an image, done or terminal, for the content `etag` if given; `None` if nothing is."""
+        for path in self._paths(ref):
+            record, _ = self._read(path)
+            if record is not None and etag in (None, record.image.etag):
+                return record
+        return None
+
+    def publish(self, record: Record, source: Store) -> Record:
+        """Commit a record, and return what is committed now: this record, or an equal that was there before.
+
+        Raises:
+            Vanished: the source is gone or was replaced; nothing is left behind.
+            Conflict: others kept writing; work on it again.
+            Unavailable: a store did not answer.
+        """
+        ref = ImageRef(record.image.bucket, record.image.key, record.image.etag)
+        done, failed = self._paths(ref)
+        path, other = (done, failed) if record.status.done else (failed, done)
+        committed, etag = self._put(path, record, source)
+        self._remove(other)
+        try:
+            source.stat(ref.key, record.image.etag)
+        except Vanished:
+            self._remove(path, etag)
+            raise
+        return committed
+
+    def _put(self, path: str, record: Record, source: Store) -> tuple[Record, str]:
+        for _ in range(ATTEMPTS):
+            before, etag = self._read(path)
+            if before is not None and etag is not None:
+                if self._same(before, record):
+                    return before, etag
+                if before.image.etag != record.image.etag:
+                    # Either the image was replaced since that sidecar, or this worker slept while it was.
+                    source.stat(record.image.key, record.image.etag)
+            revised = replace(
+                record,
+                revision=max((before.revision if before else 0) + 1, time.time_ns() // 1000),
+                created_at=before.created_at if before else record.created_at,
+            )
+            try:
+                return revised, self.sidecars.put(path, revised.to_json().encode(), if_match=etag)
+            except Conflict:
+                continue
+        raise Conflict(f"{path}: {ATTEMPTS} conditional writes in a row were refused")
+
+    @staticmethod
+    def _same(before: Record, record: Record) -> bool:
+        return (before.image.etag, before.status, before.reason) == (record.image.etag, record.status, record.reason)
+
+    def _read(self, path: str) -> tuple[Record | None, str | None]:
+        """A record and its ETag; a sidecar that cannot be read is there to be replaced."""
+        found = self.sidecars.read(path)
+        if found is None:
+            return None, None
+        data, etag = found
+        try:
+            return Record.from_json(data), etag
+        except ValueError:
+            return None, etag
+
+    def _remove(self, path: str, etag: str | None = None) -> None:
+        """Remove what is there, or what was written there under `etag`; somebody else's newer write stays."""
+        found = self.sidecars.read(path) if etag is None else (b"", etag)
+        if found is None:
+            return
+        try:
+            self.sidecars.delete(path, if_match=found[1])
+        except (Conflict, Vanished):
+            return
+
+    def _paths(self, ref: ImageRef) -> tuple[str, str]:
+        return self.layout.done(self.generation, ref), self.layout.failed(self.generation, ref)

@@ -1,0 +1,91 @@
+"""The Celery application. Importing it defines the application and does nothing else.
+
+`celery -A worker.app worker --pool threads` runs a worker: the model is loaded at its start, not at import.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_init, worker_shutdown
+
+from tasks.errors import ConfigurationError
+from tasks.layout import FOLDER_KEYS, OUTPUT_ROOT, Layout
+from worker.settings import Settings, load_settings
+
+
+def _settings() -> dict[str, Any]:
+    """What Celery and its Redis transport must be told; each line says what happens otherwise."""
+    settings = load_settings()
+    return {
+        "broker_url": settings.broker_url.get_secret_value() if settings.broker_url else None,
+        # A message is acknowledged after the commit, so that a killed worker's work is done again.
+        "task_acks_late": True,
+        # Acknowledging a task that raised would lose its images; the tasks themselves decide what is final.
+        "task_acks_on_failure_or_timeout": False,
+        # Fetching ahead would keep messages from idle workers.
+        "worker_prefetch_multiplier": 1,
+        # The bucket holds the results; result keys in Redis would pile up (celery#7801).
+        "task_ignore_result": True,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        # A Redis restart would otherwise cancel and repeat what is under way.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # Celery would redirect prints, and with them the logs of libraries, to its log at WARNING.
+        "worker_redirect_stdouts": False,
+        "worker_hijack_root_logger": False,
+        "task_default_queue": "uploads",
+        "broker_transport_options": {
+            # At least three times a message's deadline, or long messages are delivered again and again.
+            "visibility_timeout": 3600,
+            # Unacknowledged messages of dead workers are looked for every ten seconds instead of about 100.
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            # A frozen Redis must become an error, not a hang.
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+        },
+    }
+
+
+class Application(Celery):
+    """Celery, with the place where tasks find the runtime."""
+
+    stockmeta: Any = None
+
+
+app = Application("stockmeta", include=["tasks.jobs"])
+app.add_defaults(_settings)
+
+
+@worker_init.connect
+def _load(**_: Any) -> None:
+    """Build the runtime before the first message is taken, and hang it on the application, where tasks find it."""
+    from worker.runtime import Runtime, load_model
+    from worker.storage.local import LocalStore
+
+    settings = load_settings()
+    library = _library(settings)
+    source = LocalStore(library)
+    if settings.output is None:
+        sidecars = source, Layout(OUTPUT_ROOT, FOLDER_KEYS)
+    else:
+        settings.output.mkdir(parents=True, exist_ok=True)
+        sidecars = LocalStore(settings.output), Layout("", FOLDER_KEYS)
+    runtime = Runtime(settings, load_model(settings), {source.bucket: source}, sidecars)
+    app.stockmeta = runtime
+
+
+@worker_shutdown.connect
+def _close(**_: Any) -> None:
+    if app.stockmeta is not None:
+        app.stockmeta.close()
+
+
+def _library(settings: Settings) -> Path:
+    if settings.library is None:
+        raise ConfigurationError("a worker needs to know its library: set STOCKMETA_LIBRARY to a folder")
+    return settings.library

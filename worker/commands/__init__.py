@@ -1,0 +1,1 @@
+"""One module a command; `worker.cli` parses and these work."""

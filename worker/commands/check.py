@@ -1,0 +1,135 @@
+"""`stockmeta check`: what is configured, and whether it works. Every line is something that was just tried."""
+
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from celery import Celery
+from PIL import Image
+
+from tasks.errors import Conflict
+from tasks.layout import OUTPUT_ROOT
+from worker import console
+from worker.broker import embedded_broker
+from worker.runtime import load_vocabulary, make_decoder, make_encoder
+from worker.settings import Settings
+from worker.storage.local import LocalStore
+
+PACKAGES = ("stockmeta", "celery", "kombu", "redis", "torch", "open_clip_torch", "openvino", "pillow", "numpy")
+
+
+def run(settings: Settings, *, as_json: bool) -> int:
+    """Try everything; returns 0 if all of it works, else 1."""
+    works = True
+    for what, attempt in _checks(settings):
+        start = time.perf_counter()
+        try:
+            good, detail = True, attempt()
+        except Exception as error:  # noqa: BLE001 - whatever a part raises is what this command is to tell
+            good, detail = False, f"{type(error).__name__}: {error}"
+        works &= good
+        if as_json:
+            seconds = round(time.perf_counter() - start, 3)
+            console.emit(json.dumps({"check": what, "ok": good, "detail": detail, "seconds": seconds}))
+        else:
+            console.emit(f"{'ok  ' if good else 'FAIL'}  {what:<11} {detail}")
+    return 0 if works else 1
+
+
+def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "versions", _versions
+    yield "vocabulary", lambda: _vocabulary(settings)
+    yield "model", lambda: _model(settings)
+    yield "decoder", lambda: _decoder(settings)
+    yield "broker", lambda: _broker(settings)
+    yield "store", lambda: _store(settings)
+    yield "cache", lambda: _cache(settings)
+
+
+def _versions() -> str:
+    return ", ".join([f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)])
+
+
+def _vocabulary(settings: Settings) -> str:
+    vocabulary = load_vocabulary(settings)
+    kind = "a literal word list" if vocabulary.flat else ", ".join(vocabulary.languages)
+    return f"{settings.vocabulary or 'shipped'}: {len(vocabulary.concepts)} concepts ({kind})"
+
+
+def _model(settings: Settings) -> str:
+    start = time.perf_counter()
+    encoder = make_encoder(settings)
+    size = encoder.preprocess.size
+    embeddings = encoder.encode(np.zeros((2, size, size, 3), np.uint8)).embeddings
+    return (
+        f"{encoder.model} on {encoder.engine}: {size} x {size} pixels to {embeddings.shape[1]} dimensions, "
+        f"loaded in {time.perf_counter() - start:.1f} s"
+    )
+
+
+def _decoder(settings: Settings) -> str:
+    buffer = BytesIO()
+    Image.new("RGB", (640, 480)).save(buffer, "JPEG")
+    decoder = make_decoder(settings, make_encoder(settings))
+    try:
+        decoder.submit(buffer.getvalue()).result()
+    finally:
+        decoder.close()
+    formats = ", ".join(settings.formats) if settings.formats else "the default formats"
+    return (
+        f"{settings.decode_processes} processes of at most {settings.decode_memory_mib} MiB, {formats}, "
+        f"up to {settings.max_pixels / 1e6:g} megapixels and {settings.max_bytes >> 20} MiB"
+    )
+
+
+def _broker(settings: Settings) -> str:
+    if settings.broker_url is None:
+        with embedded_broker() as url:
+            _connect(url)
+        return "embedded (STOCKMETA_BROKER_URL is not set)"
+    _connect(settings.broker_url.get_secret_value())
+    return "as STOCKMETA_BROKER_URL says"
+
+
+def _connect(url: str) -> None:
+    with Celery(broker=url) as client, client.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=5)
+
+
+def _store(settings: Settings) -> str:
+    if settings.library is None:
+        return "no library (STOCKMETA_LIBRARY is not set): `tag` needs none"
+    source = LocalStore(settings.library)
+    some = next(iter(source.list()), None)
+    target = settings.output or settings.library / OUTPUT_ROOT
+    target.mkdir(parents=True, exist_ok=True)
+    _conditional_writes(target)
+    return f"{settings.library}: {'has files' if some else 'is empty'}; sidecars go to {target}"
+
+
+def _conditional_writes(target: Path) -> None:
+    """A store that forgets its conditions would let one worker overwrite another."""
+    with tempfile.TemporaryDirectory(dir=target, prefix="check-") as folder:
+        store = LocalStore(Path(folder))
+        etag = store.put("probe", b"1", if_match=None)
+        try:
+            store.put("probe", b"2", if_match=None)
+        except Conflict:
+            store.delete("probe", if_match=etag)
+            return
+        raise RuntimeError("conditional writes are not respected")
+
+
+def _cache(settings: Settings) -> str:
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    if not os.access(settings.cache_dir, os.W_OK):
+        raise PermissionError(f"{settings.cache_dir} cannot be written; set STOCKMETA_CACHE_DIR")
+    size = sum(path.stat().st_size for path in settings.cache_dir.rglob("*") if path.is_file())
+    return f"{settings.cache_dir}: {size / 1e6:.0f} MB"

@@ -1,0 +1,169 @@
+"""`stockmeta demo`: the whole product on ten photographs, on one machine, with nothing set up."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from celery import Celery
+from rich.console import Console
+from rich.table import Table
+
+from tasks.errors import ConfigurationError, StockmetaError, Unavailable
+from tasks.layout import FOLDER_KEYS, Layout
+from tasks.messages import TagMessage
+from tasks.ports import Decoded
+from tasks.publish import Publisher
+from tasks.records import ImageRef, Record
+from worker import console
+from worker.broker import embedded_broker
+from worker.contact_sheet import Entry, render
+from worker.inputs import Inputs
+from worker.runtime import Model, load_model, make_decoder
+from worker.settings import Settings
+from worker.storage.local import LocalStore
+
+PACKAGED = {
+    "skimage": (
+        "data/astronaut.png",
+        "data/camera.png",
+        "data/chelsea.png",
+        "data/clock_motion.png",
+        "data/coffee.png",
+        "data/hubble_deep_field.jpg",
+        "data/motorcycle_left.png",
+        "data/rocket.jpg",
+    ),
+    "sklearn": ("datasets/images/china.jpg", "datasets/images/flower.jpg"),
+}
+"""Photographs that scikit-image and scikit-learn ship; their licences are in those packages."""
+
+PATIENCE_SECONDS = 300
+THUMBNAIL = 320
+
+Worker = tuple[subprocess.Popen[bytes], Path]
+"""A worker's process and its log."""
+
+
+def run(settings: Settings, photos: Path | None, out: Path) -> int:
+    """Run a queue and a worker on the photographs, print a table, write the page; returns the exit status."""
+    out.mkdir(parents=True, exist_ok=True)
+    library = photos or _packaged(out / "photos")
+    sidecars = out / "sidecars"
+    refs = list(Inputs([library], settings.image_extensions, output=out))
+    if not refs:
+        raise ConfigurationError(f"{library}: there are no images in it")
+    with console.bars() as bars:
+        # Loaded here first, so that what takes long shows its progress; the worker then finds it in the cache.
+        model = load_model(settings, bars.update)
+        start = time.monotonic()
+        with embedded_broker() as broker, _worker(settings, broker, library, sidecars, out / "worker.log") as worker:
+            _publish(broker, refs)
+            records = []
+            for record in _committed(LocalStore(sidecars), model.provenance.generation, refs, worker):
+                records.append(record)
+                bars.update("tagging", len(records), len(refs))
+        seconds = time.monotonic() - start
+        entries = _entries(settings, model, LocalStore(library), records)
+    what = f"{len(records)} photographs, model {model.provenance.model} on {model.provenance.engine}"
+    page = out / "contact-sheet.html"
+    title = f"stockmeta: {library.resolve().name}"
+    page.write_text(render(entries, title=title, summary=what, languages=settings.languages), encoding="utf-8")
+    _print_table(records)
+    console.say(f"{what}, {seconds:.1f} s from the start of the queue and the worker to the last sidecar")
+    console.say(f"sidecars: {sidecars}")
+    console.say(f"contact sheet: {page}")
+    return 0 if all(record.status.done for record in records) else 1
+
+
+def _packaged(folder: Path) -> Path:
+    """Copy the photographs of installed packages into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for package, names in PACKAGED.items():
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ConfigurationError("the demo's photographs need `pip install stockmeta[demo]`; or give --photos DIR")
+        for name in names:
+            photo = Path(spec.origin).parent / name
+            if photo.exists():
+                shutil.copyfile(photo, folder / photo.name)
+    return folder
+
+
+@contextmanager
+def _worker(settings: Settings, broker: str, library: Path, sidecars: Path, log: Path) -> Iterator[Worker]:
+    """A Celery worker in a process of its own, as in production, while the block runs."""
+    given = {
+        "BROKER_URL": broker,
+        "LIBRARY": str(library.resolve()),
+        "OUTPUT": str(sidecars.resolve()),
+        "MODEL": settings.model,
+        "LANGUAGES": ",".join(settings.languages),
+        "CACHE_DIR": str(settings.cache_dir),
+    }
+    environment = os.environ | {f"STOCKMETA_{name}": value for name, value in given.items()}
+    command = [sys.executable, "-m", "celery", "--app", "worker.app", "worker", "--pool", "threads"]
+    command += ["--concurrency", "2", "--without-mingle", "--without-gossip", "--loglevel", "INFO"]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)  # noqa: S603
+    try:
+        yield process, log
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _publish(broker: str, refs: Sequence[ImageRef]) -> None:
+    with Celery("stockmeta", broker=broker) as sender:
+        sender.send_task("stockmeta.tag", args=(TagMessage(tuple(refs)).to_dict(),), queue="uploads")
+
+
+def _committed(store: LocalStore, generation: str, refs: Sequence[ImageRef], worker: Worker) -> Iterator[Record]:
+    """Each image's record, as soon as it is committed. Raises `Unavailable` when the worker dies or takes too long."""
+    process, log = worker
+    publisher = Publisher(store, Layout("", FOLDER_KEYS), generation)
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    for ref in refs:
+        while (record := publisher.current(ref)) is None:
+            if process.poll() is not None:
+                raise Unavailable(f"the worker stopped with status {process.returncode}; its log is {log}")
+            if time.monotonic() > give_up:
+                raise Unavailable(f"no sidecar for {ref.key!r} after {PATIENCE_SECONDS} s; the worker's log is {log}")
+            time.sleep(0.05)
+        yield record
+
+
+def _entries(settings: Settings, model: Model, source: LocalStore, records: Sequence[Record]) -> list[Entry]:
+    """Records with thumbnails, made where hostile files do no harm."""
+    decoder = make_decoder(settings, model.encoder, thumbnail=THUMBNAIL)
+    try:
+        pending = [decoder.submit(source.fetch(record.image.key).body) for record in records]
+        return [Entry(record, _thumbnail(future)) for record, future in zip(records, pending, strict=True)]
+    finally:
+        decoder.close()
+
+
+def _thumbnail(future: "Future[Decoded]") -> bytes | None:
+    try:
+        return future.result().thumbnail
+    except StockmetaError:
+        return None
+
+
+def _print_table(records: Sequence[Record]) -> None:
+    table = Table("image", "title", "keywords", "Adobe Stock")
+    for record in records:
+        words = ", ".join(f"{word.labels['en']} {word.score:.2f}" for word in record.keywords[:6])
+        adobe = ", ".join(category.label for category in record.categories.get("adobe", ()))
+        table.add_row(record.image.key, record.title or "", words or record.detail or "", adobe)
+    Console(highlight=False).print(table)

@@ -1,0 +1,192 @@
+"""The composition root: the only place that knows every adapter and wires them to the ports."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+from tasks.errors import ConfigurationError
+from tasks.generation import generation_id, open_generation
+from tasks.inference import Inference, Judge
+from tasks.layout import Layout
+from tasks.ports import Encoder, Store
+from tasks.publish import Publisher
+from tasks.records import SCHEMA
+from tasks.tag import Provenance, Tagger
+from taxonomy import categories, files
+from taxonomy.categories import Categorizer
+from taxonomy.concepts import TaxonomyError, Vocabulary
+from taxonomy.policy import Chooser, Policy
+from taxonomy.score import Scorer
+from worker.captioners.composed import ComposedCaptioner
+from worker.encoders import load_encoder
+from worker.encoders.texts import embed_vocabulary
+from worker.images.decode import Limits
+from worker.images.pool import DecoderPool
+from worker.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything that decides what an image's metadata will be, loaded."""
+
+    encoder: Encoder
+    vocabulary: Vocabulary
+    judge: Judge
+    chooser: Chooser
+    captioner: ComposedCaptioner
+    provenance: Provenance
+
+
+def load_vocabulary(settings: Settings) -> Vocabulary:
+    """The vocabulary that the settings name, with the languages that they ask for. Raises `ConfigurationError`."""
+    try:
+        vocabulary = files.load(settings.vocabulary)
+    except TaxonomyError as error:
+        raise ConfigurationError(str(error)) from error
+    unknown = [language for language in settings.languages if language not in vocabulary.languages]
+    if unknown and not vocabulary.flat:
+        known = ", ".join(vocabulary.languages)
+        raise ConfigurationError(f"the vocabulary has no labels in {unknown[0]!r}; it has {known}")
+    return vocabulary
+
+
+def make_encoder(settings: Settings) -> Encoder:
+    """The encoder that the settings name. Raises `ConfigurationError`."""
+    return load_encoder(
+        settings.model,
+        engine=settings.engine,
+        cache_dir=settings.cache_dir,
+        threads=settings.inference_threads,
+        sha256=settings.weights_sha256,
+        batch=settings.batch,
+    )
+
+
+def load_model(settings: Settings, progress: Progress | None = None) -> Model:
+    """Load the model, embed the vocabulary, and say which generation that makes. Raises `ConfigurationError`."""
+    shipped = load_vocabulary(settings)
+    encoder = make_encoder(settings)
+    vocabulary = shipped.only(encoder.facets)
+
+    def report(what: str) -> Callable[[int, int], None] | None:
+        return None if progress is None else lambda done, total: progress(what, done, total)
+
+    names = [concept.name for concept in vocabulary.concepts]
+    embeddings = embed_vocabulary(encoder, names, settings.cache_dir, report("embedding the vocabulary"))
+    references = encoder.references()
+    schemes = categories.load_schemes()
+    prompts = embed_vocabulary(
+        encoder,
+        [row.prompt for scheme in schemes for row in scheme.rows],
+        settings.cache_dir,
+        report("embedding the categories"),
+    )
+    categorizers, start = [], 0
+    for scheme in schemes:
+        rows = prompts[start : start + len(scheme.rows)]
+        categorizers.append(Categorizer(scheme, vocabulary, rows, references, encoder.logit_scale))
+        start += len(scheme.rows)
+    policy = _policy(settings, encoder, vocabulary)
+    captioner = ComposedCaptioner(vocabulary, embeddings)
+    scorer = Scorer(vocabulary, embeddings, references, encoder.logit_scale)
+    generation = generation_id(
+        {
+            "encoder": encoder.fingerprint,
+            "texts": encoder.text_fingerprint,
+            "prompts": repr(encoder.prompts),
+            "captioner": captioner.fingerprint,
+            "vocabulary": vocabulary.fingerprint,
+            "categories": repr(schemes),
+            "policy": repr(policy),
+            "logit_scale": repr(encoder.logit_scale),
+            "schema": SCHEMA,
+        }
+    )
+    provenance = Provenance(generation, encoder.model, encoder.engine, vocabulary.fingerprint)
+    judge = Judge(encoder, scorer, categorizers)
+    return Model(encoder, vocabulary, judge, Chooser(vocabulary, policy), captioner, provenance)
+
+
+def _policy(settings: Settings, encoder: Encoder, vocabulary: Vocabulary) -> Policy:
+    thresholds = encoder.thresholds
+    if vocabulary.flat:
+        thresholds = thresholds._replace(score=encoder.literal_score)
+    if settings.min_score is not None:
+        thresholds = thresholds._replace(score=settings.min_score)
+    return Policy(settings.max_keywords, settings.languages, settings.personal, thresholds)
+
+
+class Runtime:
+    """A loaded model with its decoder processes and its inference thread, ready to tag.
+
+    Args:
+        settings: what the operator decided.
+        model: the loaded model.
+        sources: stores by bucket.
+        sidecars: where to commit, if anywhere; opens the generation there.
+        retry_terminal: whether earlier rejections are tried again.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        model: Model,
+        sources: Mapping[str, Store],
+        sidecars: tuple[Store, Layout] | None = None,
+        *,
+        retry_terminal: bool = False,
+    ) -> None:
+        publisher = None
+        if sidecars is not None:
+            store, layout = sidecars
+            open_generation(store, layout, model.provenance.generation)
+            publisher = Publisher(store, layout, model.provenance.generation)
+        self.threads = settings.threads
+        self._decoder = make_decoder(settings, model.encoder)
+        self._inference = Inference(model.judge, model.encoder.batch)
+        self.tagger = Tagger(
+            sources=sources,
+            decoder=self._decoder,
+            inference=self._inference,
+            chooser=model.chooser,
+            categorizers=tuple(model.judge.categorizers),
+            captioner=model.captioner,
+            provenance=model.provenance,
+            publisher=publisher,
+            retry_terminal=retry_terminal,
+        )
+
+    def close(self) -> None:
+        """Stop the processes and the thread; images under way end as unavailable."""
+        self._decoder.close()
+        self._inference.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def make_decoder(settings: Settings, encoder: Encoder, thumbnail: int = 0) -> DecoderPool:
+    """Decoder processes for this encoder, within the settings' limits."""
+    limits = Limits(file_bytes=settings.max_bytes, pixels=settings.max_pixels)
+    if settings.formats is not None:
+        limits = replace(limits, formats=settings.formats)
+    return DecoderPool(
+        encoder.preprocess,
+        limits,
+        thumbnail=thumbnail,
+        processes=settings.decode_processes,
+        memory=settings.decode_memory_mib << 20,
+        seconds=settings.decode_seconds,
+    )

@@ -1,0 +1,92 @@
+"""All settings, and the only reader of the environment.
+
+Every setting can be given as an environment variable, `STOCKMETA_` before its name in capitals; what a command is told
+by an option comes first. Settings are built by a function call and passed down.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from tasks.errors import ConfigurationError
+from tasks.layout import IMAGE_EXTENSIONS
+
+Words = Annotated[tuple[str, ...], NoDecode]
+"""A tuple, written with commas in the environment."""
+
+
+class Settings(BaseSettings):
+    """What an operator may decide; the defaults suit a laptop."""
+
+    model_config = SettingsConfigDict(env_prefix="STOCKMETA_", frozen=True, extra="forbid")
+
+    model: str = "starter"
+    """Encoder: `starter`, `architecture/tag` of open_clip, `hf-hub:…`, or `local-dir:FOLDER`."""
+    weights_sha256: str | None = None
+    """If given, weights with another hash are refused."""
+    engine: str = "auto"
+    """What runs the model: auto, openvino, openvino-bf16, openvino-fp32, torch."""
+    inference_threads: int | None = Field(None, ge=1)
+    """Processor threads of the model; default: all cores."""
+    batch: int | None = Field(None, ge=1, le=1024)
+    """Images encoded at once; default: the model's own best."""
+
+    vocabulary: Path | None = None
+    """A word list taken literally, or a taxonomy file; default: the shipped vocabulary."""
+    languages: Words = ("en",)
+    """Languages of the keywords' labels, such as `en,ko`."""
+    max_keywords: int = Field(49, ge=1, le=1000)
+    """At most so many keywords an image; agencies take 49 or 50."""
+    min_score: float | None = None
+    """No keyword below this score; default: the model's own threshold."""
+    personal: bool = False
+    """Whether keywords may name personal attributes (age, gender, origin …)."""
+
+    broker_url: SecretStr | None = None
+    """Redis for the queue, such as `redis://host:6379/0`."""
+    library: Path | None = None
+    """The folder whose images a worker may read."""
+    output: Path | None = None
+    """Where its sidecars go; default: `.stockmeta` in the library."""
+
+    image_extensions: Annotated[frozenset[str], NoDecode] = IMAGE_EXTENSIONS
+    """What counts as an image in a listing: lower case, without dots."""
+    formats: Words | None = None
+    """Formats that are decoded, by Pillow's names; HEIF needs the extra `heif`."""
+    max_pixels: int = Field(100_000_000, ge=1)
+    """Larger images are refused, before they are decoded."""
+    max_bytes: int = Field(100 << 20, ge=1)
+    """Larger files are refused, unread."""
+    decode_processes: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    """Processes that decode images."""
+    decode_seconds: float = Field(20.0, gt=0)
+    """Processor time that one image may take to decode."""
+    decode_memory_mib: int = Field(2048, ge=256)
+    """Address space of a decoding process."""
+    threads: int = Field(64, ge=1)
+    """Images under way at once."""
+
+    cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("stockmeta"))
+    """Converted models and embedded vocabularies; may be deleted at any time."""
+
+    @field_validator("languages", "image_extensions", "formats", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the environment, less those given here; `None` counts as not given.
+
+    Raises:
+        ConfigurationError: naming each setting that is wrong, and how.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        raise ConfigurationError(f"settings: {wrong}") from error
