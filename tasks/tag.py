@@ -57,12 +57,15 @@ class Tagger:
         """Work on one image to its end.
 
         Raises:
+            Rejected: its key is too long for a record.
             Vanished: it is gone, or not the one that was asked for any more.
             Unavailable: something outside did not answer; nothing is committed.
         """
         source = self.sources.get(ref.bucket)
         if source is None:
             raise Vanished(f"no store here is called {ref.bucket!r}")
+        if self.publisher:
+            self.publisher.layout.check(ref)
         stat = source.stat(ref.key, ref.etag)
         before = self.publisher.current(ref, stat.etag) if self.publisher else None
         if before and (before.status.done or not self.retry_terminal):
@@ -72,8 +75,12 @@ class Tagger:
 
     def attempt(self, ref: ImageRef) -> Outcome:
         """`tag`, with every trouble as an outcome: what is not committed has a record whose status is `failed`."""
+        status = Status.FAILED
         try:
             return self.tag(ref)
+        except Rejected as error:
+            # Of the key itself: such an image can have no record, so it is reported every time.
+            status, reason, detail = Status.REJECTED, error.reason.value, error.detail
         except Vanished as error:
             reason, detail = "vanished", str(error)
         except Conflict as error:
@@ -83,7 +90,7 @@ class Tagger:
         except Exception as error:
             logger.exception("a bug, met at image %r", ref.key)
             reason, detail = "internal_error", f"{type(error).__name__}: {error}"
-        blank = self._blank(Image(ref.bucket, ref.key, ref.etag), Status.FAILED)
+        blank = self._blank(Image(ref.bucket, ref.key, ref.etag), status)
         return Outcome(ref, replace(blank, reason=reason, detail=detail), committed=False)
 
     def _work(self, ref: ImageRef, stat: Stat, source: Store) -> Record:

@@ -1,0 +1,53 @@
+# Every target sets up what it needs: a virtual environment in .venv, from pyproject.toml and constraints.txt.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+PHOTOS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit check docs bench quality fmt clean
+
+help:  ## What there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "stockmeta needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }
+	@echo "Setting up $(VENV): about 4 minutes and 6 GB, most of it PyTorch."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,demo,heif]'
+	@touch $@
+
+demo: $(READY)  ## Tag ten photographs (or PHOTOS=folder) with a real queue and worker; writes demo-output/contact-sheet.html
+	$(BIN)/stockmeta demo $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+test: $(READY)  ## All tests: unit, then those that start real servers, processes and models
+	$(BIN)/python -m pytest -m 'not integration' -n auto
+	$(BIN)/python -m pytest -m integration
+
+test-unit: $(READY)  ## The fast tests only
+	$(BIN)/python -m pytest -m 'not integration' -n auto
+
+check: $(READY)  ## Lint, types, import contracts, vocabulary, and that the docs agree with the commands
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/docs.py --check
+
+docs: $(READY)  ## Write the commands' pages and the published schema again
+	$(BIN)/python scripts/docs.py
+
+bench: $(READY)  ## Images a second, beside the bounds and a plain loop (PHOTOS=folder)
+	$(BIN)/python scripts/bench.py $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+quality: $(READY)  ## How good the keywords are, on labelled photographs (PHOTOS=folder with manifest.jsonl)
+	$(BIN)/python scripts/quality.py $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+fmt: $(READY)  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-output

@@ -1,0 +1,80 @@
+"""Write what the docs take from the code: each command's help on its page, and the table of settings.
+
+`--check` writes nothing and fails where a page is missing or not true any more.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import typer.main
+from pydantic_core import PydanticUndefined
+from typer.testing import CliRunner
+
+from worker.cli import app
+from worker.settings import Settings
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+HELP = re.compile(r"(<!-- help -->\n```text\n).*?(```\n)", re.DOTALL)
+TABLE = re.compile(r"(<!-- settings -->\n).*?(<!-- end -->\n)", re.DOTALL)
+
+
+def main() -> int:
+    """Returns the exit status."""
+    check = "--check" in sys.argv[1:]
+    wrong = []
+    for path, text in pages():
+        if path.read_text(encoding="utf-8") != text:
+            wrong.append(path.name)
+            if not check:
+                path.write_text(text, encoding="utf-8")
+    for name in wrong:
+        print(f"{name}: {'does not say what the code says; run make docs' if check else 'written again'}")
+    return 1 if check and wrong else 0
+
+
+def pages() -> list[tuple[Path, str]]:
+    """Every page with a part from the code, as it should be."""
+    found = []
+    group = typer.main.get_command(app)
+    for name in sorted(group.commands):
+        path = DOCS / "commands" / f"{name}.md"
+        if not path.exists():
+            raise SystemExit(f"{path.name}: the command has no page in docs/commands")
+        text = path.read_text(encoding="utf-8")
+        if not HELP.search(text):
+            raise SystemExit(f"{path.name}: there is no place for the help: <!-- help --> and a text block")
+        found.append((path, HELP.sub(lambda match, name=name: match[1] + usage(name) + match[2], text)))
+    path = DOCS / "settings.md"
+    text = path.read_text(encoding="utf-8")
+    found.append((path, TABLE.sub(lambda match: match[1] + settings() + match[2], text)))
+    return found
+
+
+def usage(name: str) -> str:
+    """What `stockmeta NAME --help` prints, 110 columns wide."""
+    result = CliRunner().invoke(app, [name, "--help"], prog_name="stockmeta", env={"COLUMNS": "110", "TERM": "dumb"})
+    return "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines()) + "\n"
+
+
+def settings() -> str:
+    """A table of all settings: variable, default, meaning."""
+    source = Path(sys.modules[Settings.__module__].__file__ or "").read_text(encoding="utf-8")
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        said = re.search(rf'^    {name}: .*\n    """(.*)"""$', source, re.MULTILINE)
+        if said is None:
+            raise SystemExit(f"settings.py: {name} has no line that says what it means")
+        default = field.default
+        if default is None or default is PydanticUndefined:
+            shown = ""
+        elif isinstance(default, (tuple, frozenset)):
+            shown = f"`{','.join(sorted(default))}`"
+        else:
+            shown = f"`{default}`"
+        rows.append(f"| `STOCKMETA_{name.upper()}` | {shown} | {said[1]} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

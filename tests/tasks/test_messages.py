@@ -1,0 +1,34 @@
+import json
+
+import pytest
+
+from tasks.messages import TagMessage
+from tasks.records import ImageRef
+
+
+def test_a_message_survives_the_queue() -> None:
+    message = TagMessage((ImageRef("b", "사진/a b.jpg", "e1"), ImageRef("b", "x.png")), "0123456789ab")
+    assert TagMessage.from_dict(json.loads(json.dumps(message.to_dict()))) == message
+
+
+def test_64_images_take_about_ten_kilobytes() -> None:
+    refs = tuple(ImageRef("library", f"2026/11/22/shoot-042/IMG_{i:06}.jpg", "0" * 32) for i in range(64))
+    assert len(json.dumps(TagMessage(refs).to_dict())) < 10_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        {},
+        {"v": 2, "refs": []},
+        {"v": 1, "refs": "x"},
+        {"v": 1, "refs": ["x"]},
+        {"v": 1, "refs": [{"bucket": "b"}]},
+        {"v": 1, "refs": [{"bucket": "b", "key": "k", "etag": 1}]},
+        {"v": 1, "refs": [], "generation": 1},
+    ],
+)
+def test_anything_else_is_refused_in_words(data: object) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        TagMessage.from_dict(data)

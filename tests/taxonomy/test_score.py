@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxonomy.concepts import Concept, Vocabulary, build, literal
+from taxonomy.policy import Chooser, Policy, Thresholds
+from taxonomy.score import BLOCK, Floats, Scorer
+
+
+def random_tree(rng: np.random.Generator, size: int) -> Vocabulary:
+    parents = [None if i == 0 or rng.random() < 0.2 else f"{rng.integers(i)}" for i in range(size)]
+    return build([Concept(f"{i}", f"word {i}", parent=parent) for i, parent in enumerate(parents)])
+
+
+def directions(rng: np.random.Generator, n: int, d: int = 8) -> Floats:
+    rows = rng.standard_normal((n, d)).astype(np.float32)
+    unit: Floats = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40))
+def test_a_score_is_the_chance_of_the_subtree_times_its_information(seed: int, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    vocabulary = random_tree(rng, size)
+    scores = Scorer(vocabulary, directions(rng, size), directions(rng, 5), 10.0).score(directions(rng, 3))
+
+    np.testing.assert_allclose(scores.chance.sum(axis=1), 1, rtol=1e-5)
+    for i, concept in enumerate(vocabulary.concepts):
+        below = [j for j, other in enumerate(vocabulary.concepts) if concept in (other, *vocabulary.ancestors(other))]
+        information = 1 - np.log(len(below)) / np.log(size)
+        np.testing.assert_allclose(scores.score[:, i], scores.chance[:, below].sum(axis=1) * information, atol=1e-6)
+
+
+def test_a_row_does_not_depend_on_its_batch() -> None:
+    rng = np.random.default_rng(3)
+    vocabulary, images = random_tree(rng, 300), directions(rng, 3 * BLOCK + 5, 64)
+    scorer = Scorer(vocabulary, directions(rng, 300, 64), directions(rng, 50, 64), 20.0)
+    together = scorer.score(images)
+
+    for i in (0, 1, BLOCK, len(images) - 1):
+        alone = scorer.score(images[i : i + 1])
+        for part in range(3):
+            np.testing.assert_array_equal(alone[part][0], together[part][i])
+
+
+def test_hub_correction_takes_out_what_is_near_everything() -> None:
+    rng = np.random.default_rng(1)
+    references, special = directions(rng, 200), directions(rng, 1)
+    hub = references.mean(axis=0, keepdims=True)
+    vocabulary = literal(["hub", "special"])
+    concepts = np.concatenate([hub / np.linalg.norm(hub), special])
+
+    corrected = Scorer(vocabulary, concepts, references, 1.0).score(references).raw
+
+    np.testing.assert_allclose(corrected.mean(axis=0), 0, atol=1e-5)
+    deviations = corrected.std(axis=0)
+    np.testing.assert_allclose(deviations[0], deviations[1], rtol=1e-3)
+
+
+def test_a_flat_list_ranks_by_the_corrected_cosine() -> None:
+    rng = np.random.default_rng(2)
+    scores = Scorer(literal(["a", "b", "c"]), directions(rng, 3), None, 100.0).score(directions(rng, 2))
+    np.testing.assert_array_equal(scores.score, scores.raw)
+
+
+def test_one_embedding_for_each_concept() -> None:
+    with pytest.raises(ValueError, match="2 embeddings for 3 concepts"):
+        Scorer(literal(["a", "b", "c"]), directions(np.random.default_rng(0), 2), None, 1.0)
+
+
+ZOO = build(
+    [
+        Concept("organism", "organism", flags=frozenset({"hidden"})),
+        Concept("animal", "animal", parent="organism"),
+        Concept("elephant", "elephant", parent="animal"),
+        Concept("camel", "camel", parent="animal"),
+        Concept("woman", "woman", flags=frozenset({"personal"})),
+    ]
+)
+
+
+def chosen(policy: Policy, chance: list[float], score: list[float], raw: float = 0.5) -> list[tuple[str, str]]:
+    values = [np.array(row, np.float32) for row in ([raw] * 5, chance, score)]
+    return [(word.concept.id, word.source) for word in Chooser(ZOO, policy).choose(*values)]
+
+
+CHANCE, SCORE = [0.0, 0.05, 0.6, 0.15, 0.2], [0.2, 0.4, 0.6, 0.15, 0.2]
+
+
+def test_keywords_are_ranked_and_say_where_they_come_from() -> None:
+    expected = [("elephant", "vocabulary"), ("animal", "hierarchy"), ("camel", "vocabulary")]
+    assert chosen(Policy(), CHANCE, SCORE) == expected
+
+
+def test_personal_attributes_are_shown_when_asked_for() -> None:
+    assert ("woman", "vocabulary") in chosen(Policy(personal=True), CHANCE, SCORE)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (Policy(max_keywords=1), ["elephant"]),
+        (Policy(thresholds=Thresholds(score=0.3)), ["elephant", "animal"]),
+        (Policy(thresholds=Thresholds(margin=0.9)), ["elephant"]),
+        (Policy(thresholds=Thresholds(raw=0.6)), []),
+    ],
+)
+def test_thresholds(policy: Policy, expected: list[str]) -> None:
+    assert [word for word, _ in chosen(policy, CHANCE, SCORE)] == expected
+
+
+def test_ties_go_by_id() -> None:
+    assert [word for word, _ in chosen(Policy(), CHANCE, [0.0, 0.3, 0.3, 0.3, 0.0])] == ["animal", "camel", "elephant"]
