@@ -9,7 +9,7 @@ Pure functions; nothing here looks at a store.
 """
 
 import re
-from collections.abc import Set
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -138,7 +138,7 @@ class Layout:
         return self.prefix(kind, generation, ref.bucket, ref.key) + SUFFIX
 
 
-def is_image(key: str, extensions: Set[str] = IMAGE_EXTENSIONS) -> bool:
+def is_image(key: str, extensions: Collection[str] = IMAGE_EXTENSIONS) -> bool:
     """Whether a key is named like an image; `extensions` are lower-case, without dots.
 
     macOS puts a `._photo.jpg` without any picture beside every `photo.jpg` on foreign disks: these are not meant.

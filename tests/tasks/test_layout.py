@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from tasks.errors import Reason, Rejected
@@ -23,6 +23,7 @@ def test_paths() -> None:
     assert layout.prefix("done", GENERATION, "photos", "20") == ".stockmeta/0123456789ab/done/photos/20"
 
 
+@settings(deadline=None)
 @given(root=roots, bucket=buckets, key=keys)
 def test_bucket_and_key_come_back(root: str, bucket: str, key: str) -> None:
     layout, ref = Layout(root, KeyLimits(None, None)), ImageRef(bucket, key)
@@ -31,6 +32,7 @@ def test_bucket_and_key_come_back(root: str, bucket: str, key: str) -> None:
     assert layout.parse(layout.human(ref)) == Place("human", None, bucket, key)
 
 
+@settings(deadline=None)
 @given(root=roots, path=some.text(alphabet="adefhilmnou0123456789/.jsc") | some.text())
 def test_parsing_never_fails_and_is_exact(root: str, path: str) -> None:
     layout = Layout(root, KeyLimits(None, None))

@@ -1,0 +1,243 @@
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from numpy.typing import NDArray
+
+from tasks.ports import Captioner, Words
+from taxonomy import concepts, files
+from taxonomy.concepts import Concept, Vocabulary
+from taxonomy.limits import Limits, load_limits
+from taxonomy.policy import Chosen
+from worker.captioners.composed import ComposedCaptioner
+
+LIMITS = load_limits()
+
+
+def concept(label: str, parent: str | None = None, facet: str = "object", grammar: str = "count", **more) -> Concept:  # type: ignore[no-untyped-def]
+    return Concept(id=label, label=label, parent=parent, facet=facet, grammar=grammar, **more)
+
+
+VOCABULARY = concepts.build(
+    [
+        concept("animal", facet="animal"),
+        concept("mammal", "animal", "animal"),
+        concept("dog", "mammal", "animal", synonyms=("hound",)),
+        concept("golden retriever", "dog", "animal"),
+        concept("cat", "mammal", "animal"),
+        concept("unicorn", "mammal", "animal"),
+        concept("toy"),
+        concept("ball", "toy"),
+        concept("dog toy", "toy"),
+        concept("hound"),
+        concept("hour"),
+        concept("grass", facet="plant", grammar="mass"),
+        concept("scissors", grammar="plural"),
+        concept("sun", facet="nature"),
+        concept("rock", facet="nature"),
+        concept("landscape", facet="nature"),
+        concept("beach", "landscape", "nature"),
+        concept("indoors", facet="place", grammar="mass"),
+        concept("kitchen", "indoors", "place"),
+        concept("city skyline", facet="place"),
+        concept("sunny", facet="weather", grammar="adjective"),
+        concept("sitting", facet="activity", grammar="adjective"),
+        concept("no people", facet="person", grammar="phrase"),
+        concept("two people", facet="person", grammar="phrase"),
+        concept("architect", facet="person"),
+        concept("hand", facet="body"),
+        concept("vintage", facet="style", grammar="adjective"),
+        concept("freedom", facet="concept", grammar="mass"),
+        concept("artifact", flags=frozenset({"hidden"})),
+        concept("vase", "artifact"),
+        concept("Bible", grammar="proper"),
+    ]
+)
+
+
+def embeddings(count: int, size: int = 64) -> NDArray[np.float32]:
+    vectors = np.random.default_rng(0).normal(size=(count, size))
+    unit: NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+EMBEDDINGS = embeddings(len(VOCABULARY.concepts))
+CAPTIONER = ComposedCaptioner(VOCABULARY, EMBEDDINGS)
+
+
+def chosen(vocabulary: Vocabulary, position: int, score: float) -> Chosen:
+    return Chosen(vocabulary.concepts[position], position, score, score, "vocabulary")
+
+
+def caption(**scores: float) -> Words:
+    """Words for a picture that is exactly what its keywords say; `_` stands for a space."""
+    keywords = [chosen(VOCABULARY, VOCABULARY.index[label.replace("_", " ")], score) for label, score in scores.items()]
+    keywords.sort(key=lambda keyword: -keyword.score)
+    picture = sum(EMBEDDINGS[keyword.position] * keyword.score for keyword in keywords)
+    words = CAPTIONER.caption((picture / np.linalg.norm(picture)).astype(np.float32), keywords)
+    assert words is not None
+    return words
+
+
+def test_it_is_a_captioner() -> None:
+    captioner: Captioner = CAPTIONER
+    assert captioner.caption(EMBEDDINGS[0], []) is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "title", "sentence"),
+    [
+        ({"dog": 0.9, "ball": 0.8}, "Dog and ball", "A dog and a ball."),
+        ({"dog": 0.9, "ball": 0.8, "grass": 0.7}, "Dog with ball and grass", "A dog with a ball and grass."),
+        ({"unicorn": 0.9, "hour": 0.8}, "Unicorn and hour", "A unicorn and an hour."),
+        ({"scissors": 0.9, "Bible": 0.8}, "Scissors and Bible", "Scissors and Bible."),
+        ({"kitchen": 0.9, "scissors": 0.8}, "Kitchen scene with scissors", "A kitchen scene with scissors."),
+        ({"dog": 0.9, "beach": 0.8}, "Beach scene with dog", "A beach scene with a dog."),
+        ({"beach": 0.9}, "Beach scene", "A beach scene."),
+        ({"indoors": 0.9}, "Indoor scene", "An indoor scene."),
+        ({"city_skyline": 0.9, "sun": 0.8}, "City skyline with sun", "A city skyline with the sun."),
+        ({"landscape": 0.9, "two_people": 0.8}, "Landscape with two people", "A landscape with two people."),
+        ({"sunny": 0.9, "dog": 0.8}, "Sunny scene with dog", "A sunny scene with a dog."),
+        ({"golden_retriever": 0.9}, "Golden retriever", "A golden retriever."),
+        ({"dog": 0.9}, "Dog animal", "A dog."),
+        ({"vase": 0.9}, "A vase", "A vase."),
+        ({"architect": 0.9}, "An architect", "An architect."),
+        ({"rock": 0.9}, "A rock", "A rock."),
+        ({"grass": 0.9}, "Some grass", "Some grass."),
+        ({"sun": 0.9}, "The sun", "The sun."),
+        ({"vintage": 0.9, "freedom": 0.3}, "Vintage scene", "A vintage scene."),
+    ],
+)
+def test_sentences(scores: dict[str, float], title: str, sentence: str) -> None:
+    words = caption(**scores)
+    assert (words.title, words.caption) == (title, sentence)
+
+
+def test_a_line_of_the_tree_is_one_thing_and_said_as_narrowly_as_is_sure() -> None:
+    assert caption(dog=0.9, golden_retriever=0.8, mammal=0.5, animal=0.3).caption == "A golden retriever."
+    assert caption(animal=0.6, mammal=0.4, dog=0.3, golden_retriever=0.25).caption == "An animal."
+    assert caption(mammal=0.5, golden_retriever=0.45, animal=0.3).caption == "A golden retriever."
+
+
+def test_rivals_are_not_neighbours() -> None:
+    assert caption(dog=0.9, cat=0.4, mammal=0.5).caption == "A dog."
+    assert caption(dog=0.9, cat=0.85).caption == "A dog and a cat."
+
+
+def test_unsure_pictures_get_the_surest_thing_alone() -> None:
+    assert caption(dog=0.15, ball=0.14, beach=0.14).caption == "A dog."
+
+
+def test_nothing_is_said_twice() -> None:
+    assert caption(dog=0.9, dog_toy=0.8, hound=0.7).caption == "A dog."
+
+
+def test_what_is_not_there_or_not_a_thing_is_not_said() -> None:
+    assert caption(dog=0.9, no_people=0.8, sitting=0.8, vintage=0.8, hand=0.8, freedom=0.8).caption == "A dog."
+
+
+def test_the_picture_decides_what_goes_together() -> None:
+    keywords = [
+        chosen(VOCABULARY, VOCABULARY.index[label], 0.9 - n / 10) for n, label in enumerate(("dog", "ball", "sun"))
+    ]
+    for other in ("ball", "sun"):
+        picture = EMBEDDINGS[VOCABULARY.index["dog"]] + EMBEDDINGS[VOCABULARY.index[other]]
+        words = CAPTIONER.caption(picture / np.linalg.norm(picture), keywords)
+        assert words is not None
+        assert words.title == f"Dog and {other}"
+
+
+def test_a_word_list_is_taken_literally_without_grammar() -> None:
+    vocabulary = concepts.literal(["sunset", "vintage", "노을"])
+    captioner = ComposedCaptioner(vocabulary, np.eye(3, dtype=np.float32))
+    keywords = [chosen(vocabulary, n, 0.1) for n in range(3)]
+    words = captioner.caption(np.array([0.8, 0.6, 0.0], np.float32), keywords)
+    assert words == Words("Sunset and vintage", "Sunset and vintage.", "Sunset and vintage.")
+    assert captioner.caption(np.array([0, 0, 1], np.float32), keywords[2:]) == Words("노을", "노을.", "노을.")
+
+
+def test_long_labels_are_cut_at_words() -> None:
+    vocabulary = concepts.literal(["very " * 100 + "long"])
+    words = ComposedCaptioner(vocabulary, np.eye(1, dtype=np.float32)).caption(
+        np.ones(1, np.float32), [chosen(vocabulary, 0, 0.5)]
+    )
+    assert words is not None
+    assert words.title == "V" + ("very " * 100)[1:69]
+    assert words.alt_text.endswith(" very.")
+
+
+def test_the_fingerprint_follows_what_decides_the_words() -> None:
+    again = ComposedCaptioner(VOCABULARY, EMBEDDINGS)
+    tighter = ComposedCaptioner(VOCABULARY, EMBEDDINGS, LIMITS._replace(title=60))
+    regrammared = ComposedCaptioner(concepts.build([concept("grass", grammar="mass")]), EMBEDDINGS[:1])
+    before = ComposedCaptioner(concepts.build([concept("grass")]), EMBEDDINGS[:1])
+    assert again.fingerprint == CAPTIONER.fingerprint
+    assert len({c.fingerprint for c in (again, tighter, regrammared, before)}) == 4
+
+
+def test_embeddings_and_vocabulary_have_to_match() -> None:
+    with pytest.raises(ValueError, match="embeddings"):
+        ComposedCaptioner(VOCABULARY, EMBEDDINGS[1:])
+
+
+def test_the_limits_are_the_tightest_of_all_agencies() -> None:
+    assert Limits(title=70, caption=200, alt_text=125) == LIMITS
+
+
+def check(words: Words) -> None:
+    for text, limit in zip(words, LIMITS, strict=True):
+        assert 0 < len(text) <= limit
+        assert text == " ".join(text.split())
+        assert text.isprintable() or "\u200c" in text or "\u200d" in text
+        assert not re.match(r"(?i)(an? )?(photo|image) of ", text)
+        assert text[0] == text[0].title() or len(text[0].title()) > 1
+    assert words.caption.endswith(".")
+    assert words.alt_text.endswith(".")
+    assert not words.title.endswith(".")
+    assert not set(words.title) & set(',.;:!?&/#$%*()[]{}<>"|\\\n\t')
+
+
+positions = some.lists(some.integers(0, len(VOCABULARY.concepts) - 1), min_size=1, max_size=30, unique=True)
+scores = some.floats(-1, 1, width=32)
+
+
+@settings(deadline=None)
+@given(positions=positions, values=some.lists(scores, min_size=30, max_size=30), seed=some.integers(0, 99))
+def test_any_keywords_make_good_words(positions: list[int], values: list[float], seed: int) -> None:
+    keywords = [chosen(VOCABULARY, position, score) for position, score in zip(positions, values, strict=False)]
+    words = CAPTIONER.caption(EMBEDDINGS[seed % len(EMBEDDINGS)], keywords)
+    assert words is not None
+    check(words)
+    said = [
+        keyword.concept for keyword in keywords if re.search(rf"(?i)\b(?<!-){keyword.concept.label}\b", words.caption)
+    ]
+    narrowest = [c for c in said if not any(c.label in other.label and c != other for other in said)]
+    assert not any(above in narrowest for c in narrowest for above in VOCABULARY.ancestors(c))
+    if len(words.title.split()) == 1:
+        pytest.fail(words.title)
+
+
+@settings(deadline=None)
+@given(labels=some.lists(some.text(max_size=300), min_size=1, max_size=8), score=scores)
+def test_any_word_list_makes_words_or_none(labels: list[str], score: float) -> None:
+    if not any(label.strip() for label in labels):
+        return
+    vocabulary = concepts.literal(labels)
+    count = len(vocabulary.concepts)
+    captioner = ComposedCaptioner(vocabulary, embeddings(count, 8))
+    words = captioner.caption(embeddings(1, 8)[0], [chosen(vocabulary, n, score) for n in range(count)])
+    sayable = any(character.isalnum() for c in vocabulary.concepts for character in c.label)
+    assert (words is not None) == sayable
+    if words is not None:
+        check(words)
+
+
+def test_every_concept_of_the_shipped_vocabulary_has_words() -> None:
+    vocabulary = files.load()
+    captioner = ComposedCaptioner(vocabulary, embeddings(len(vocabulary.concepts), 8))
+    for position in range(len(vocabulary.concepts)):
+        words = captioner.caption(captioner._embeddings[position], [chosen(vocabulary, position, 0.9)])
+        assert words is not None
+        check(words)

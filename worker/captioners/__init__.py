@@ -1,0 +1,1 @@
+"""Captioners: title, caption and alt text under the contract of `tasks.ports.Captioner`."""

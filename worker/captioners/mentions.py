@@ -1,0 +1,149 @@
+"""Which of an image's keywords a sentence may speak of, and as what.
+
+Scores come from a softmax over the vocabulary, so a picture of one animal has a little of every similar one: a second
+keyword like the first is its rival far more often than its neighbour. And a sentence asserts, which a keyword does not.
+So it takes little from far down the list, and from among rivals only equals.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from taxonomy.concepts import Concept, Vocabulary
+from taxonomy.policy import Chosen
+from worker.captioners import english
+
+SPECIFIC = 0.8
+"""A narrower concept is said for its parent from this share of the parent's score on."""
+SURE = 0.2
+"""Below this score the best keyword is said alone."""
+UNLIKE = 0.35
+"""Share of the best keyword's score that another kind of thing needs."""
+ALIKE = 0.75
+"""Share that it needs against a thing under the same root of the tree."""
+DEEPEST = 24
+"""Keywords looked at."""
+
+THINGS = frozenset(
+    {"object", "vehicle", "animal", "plant", "food", "drink", "clothing", "person", "body", "building", "nature"}
+)
+SETTINGS = frozenset({"place", "weather", "activity", "sport", "event", "season"})
+SURROUNDINGS = frozenset({"landscape", "body of water", "natural disaster"})
+"""Of what is nature, these and what is beneath them surround the picture; a rock or a flame does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A keyword as a sentence may speak of it.
+
+    Attributes:
+        text: its label, one clean line.
+        setting: whether it is what surrounds the picture (`beach scene`) rather than a thing in it.
+    """
+
+    chosen: Chosen
+    text: str
+    setting: bool
+
+    @property
+    def concept(self) -> Concept:
+        """What it speaks of."""
+        return self.chosen.concept
+
+
+class Selector:
+    """Chooses what to mention."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._root = _roots(vocabulary)
+
+    def select(self, keywords: Sequence[Chosen], things: int = 4, settings: int = 2) -> list[Mention]:
+        """What may be said, at most so many of each; the first one is the surest. Empty where no label is a word."""
+        keywords = sorted(keywords[:DEEPEST], key=lambda chosen: -chosen.score)
+        sayable = [mention for chosen in keywords if (mention := self._mention(chosen))]
+        if not sayable:
+            return [mention for chosen in keywords if (mention := _fallback(chosen))][:1]
+        room = {False: things, True: settings}
+        said: list[Mention] = []
+        for mention in (self._specific(mention, sayable) for mention in sayable):
+            if room[mention.setting] and self._fits(mention, said):
+                said.append(mention)
+                room[mention.setting] -= 1
+        return said
+
+    def widest(self, concept: Concept) -> Concept | None:
+        """The widest kind of thing it is that means something to a buyer."""
+        above = [kind for kind in self.vocabulary.ancestors(concept) if not kind.flags and not _same(kind, concept)]
+        return above[-1] if above else None
+
+    def _mention(self, chosen: Chosen) -> Mention | None:
+        concept, text = chosen.concept, english.clean(chosen.concept.label)
+        if not text or text.startswith("no ") or "hidden" in concept.flags:
+            return None
+        setting = self._is_setting(concept)
+        if not setting and (concept.facet not in THINGS or concept.grammar == "adjective"):
+            return None
+        return Mention(chosen, text, setting)
+
+    def _is_setting(self, concept: Concept) -> bool:
+        if concept.grammar == "adjective":
+            # "Sunny scene", but never "sitting scene".
+            return concept.facet in ("weather", "nature")
+        if concept.facet != "nature":
+            return concept.facet in SETTINGS
+        kinds = {kind.label for kind in self.vocabulary.ancestors(concept)}
+        return concept.label in SURROUNDINGS | {"nature"} or bool(kinds & SURROUNDINGS)
+
+    def _specific(self, mention: Mention, sayable: Sequence[Mention]) -> Mention:
+        """The narrowest concept beneath a mentioned one that is nearly as sure."""
+        first, end = mention.chosen.position, self.vocabulary.end[mention.chosen.position]
+        beneath = [
+            other
+            for other in sayable
+            if first < other.chosen.position < end and other.chosen.score >= SPECIFIC * mention.chosen.score
+        ]
+        return self._specific(beneath[0], sayable) if beneath else mention
+
+    def _fits(self, mention: Mention, said: Sequence[Mention]) -> bool:
+        """Whether it is another thing than all that is said, and sure enough to be asserted beside them."""
+        if any(mention.chosen.position == other.chosen.position or self._repeats(mention, other) for other in said):
+            return False
+        if not said or self.vocabulary.flat:
+            return True
+        best = said[0].chosen.score
+        if best < SURE or mention.chosen.score < UNLIKE * best:
+            return False
+        if mention.concept.facet == "body":
+            return not any(other.concept.facet in ("person", "animal", "body") for other in said)
+        return all(
+            mention.setting != other.setting
+            or self._root[mention.chosen.position] != self._root[other.chosen.position]
+            or mention.chosen.score >= ALIKE * other.chosen.score
+            for other in said
+        )
+
+    def _repeats(self, one: Mention, other: Mention) -> bool:
+        """Whether one contains the other, in the tree or in words."""
+        first, second = sorted((one.chosen.position, other.chosen.position))
+        return second < self.vocabulary.end[first] or _same(one.concept, other.concept)
+
+
+def _fallback(chosen: Chosen) -> Mention | None:
+    """For a picture of which only moods, colours and the like are known: an adjective is true of the whole scene."""
+    text = english.clean(chosen.concept.label)
+    return Mention(chosen, text, chosen.concept.grammar == "adjective") if text else None
+
+
+def _same(one: Concept, other: Concept) -> bool:
+    """Whether two concepts share a word, or one is a synonym of the other."""
+    names, others = ({name.casefold() for name in (c.label, *c.synonyms)} for c in (one, other))
+    return bool(names & others or english.words(one.label) & english.words(other.label))
+
+
+def _roots(vocabulary: Vocabulary) -> list[int]:
+    """Position of the root above each concept."""
+    roots: list[int] = []
+    for position in range(len(vocabulary.concepts)):
+        inside = bool(roots) and position < vocabulary.end[roots[-1]]
+        roots.append(roots[-1] if inside else position)
+    return roots
