@@ -36,7 +36,7 @@ class FakeEncoder:
     def encode(self, pixels: Pixels) -> Encoded:
         """uint8 (n, 32, 32, 3) to embeddings (n, 64). Raises `ValueError` for another shape."""
         check_pixels(pixels, self.preprocess.size)
-        levels = pixels.reshape(len(pixels), -1, 3) // (256 // LEVELS)
+        levels = pixels.reshape(len(pixels), self.preprocess.size**2, 3) // (256 // LEVELS)
         colors = levels @ np.array([LEVELS * LEVELS, LEVELS, 1])
         histograms = [np.bincount(image, minlength=LEVELS**3) for image in colors]
         return Encoded(unit(np.sqrt(np.array(histograms).reshape(-1, LEVELS**3))), None)

@@ -107,9 +107,10 @@ def combine(probabilities: Embeddings, classes: Embeddings) -> Embeddings:
     Returns:
         (n, d) of unit length.
     """
-    weights = np.sqrt(probabilities)
-    least = np.partition(weights, -TOP, axis=1)[:, [-TOP]]
-    return unit(np.where(weights < least, 0, weights) @ classes)
+    top = np.argpartition(probabilities, -TOP, axis=1)[:, -TOP:]
+    weights = np.sqrt(np.take_along_axis(probabilities, top, axis=1))
+    # Not a matrix product: its last bits would depend on the number of rows.
+    return unit((weights[:, :, None] * classes[top]).sum(axis=1, dtype=np.float64))
 
 
 def class_names() -> list[str]:
