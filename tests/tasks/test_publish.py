@@ -1,0 +1,130 @@
+"""The commit, on the shipped in-memory store; `tests/worker/storage` shows that the real ones behave like it."""
+
+from dataclasses import replace
+
+import pytest
+
+from tasks.errors import Conflict, Vanished
+from tasks.layout import Layout
+from tasks.publish import Publisher
+from tasks.records import Image, ImageRef, Record, Status
+from worker.storage.memory import MemoryStore
+
+GENERATION = "0123456789ab"
+KEY = "a/b.jpg"
+
+
+class Racing(MemoryStore):
+    """Somebody else writes first, a number of times."""
+
+    def __init__(self, bucket: str, races: int, theirs: Record) -> None:
+        super().__init__(bucket)
+        self.races = races
+        self.theirs = theirs
+
+    def put(self, key: str, data: bytes, *, if_match: str | None) -> str:
+        if self.races:
+            self.races -= 1
+            there = self.read(key)
+            super().put(key, self.theirs.to_json().encode(), if_match=there[1] if there else None)
+        return super().put(key, data, if_match=if_match)
+
+
+@pytest.fixture
+def source() -> MemoryStore:
+    store = MemoryStore("photos")
+    store.put(KEY, b"pixels", if_match=None)
+    return store
+
+
+@pytest.fixture
+def publisher() -> Publisher:
+    return Publisher(MemoryStore("out"), Layout(""), GENERATION)
+
+
+def record(source: MemoryStore, status: Status = Status.EMPTY, etag: str | None = None) -> Record:
+    return Record(
+        status=status,
+        image=Image("photos", KEY, etag or source.stat(KEY).etag),
+        generation=GENERATION,
+        revision=1,
+        created_at="2026-11-22T00:00:00+00:00",
+        updated_at="2026-11-22T00:00:00+00:00",
+        reason="no_evidence",
+        detail="Nothing.",
+    )
+
+
+def paths(publisher: Publisher) -> list[str]:
+    return [stat.key for stat in publisher.sidecars.list()]
+
+
+def test_a_record_is_committed_where_the_layout_says(source: MemoryStore, publisher: Publisher) -> None:
+    committed = publisher.publish(record(source), source)
+
+    assert paths(publisher) == [f"{GENERATION}/done/photos/a/b.jpg.json"]
+    assert publisher.current(ImageRef("photos", KEY), source.stat(KEY).etag) == committed
+    assert committed.revision > 1_700_000_000_000_000
+
+
+def test_an_equal_commit_is_kept_as_it_is(source: MemoryStore, publisher: Publisher) -> None:
+    first = publisher.publish(record(source), source)
+    assert publisher.publish(record(source), source) == first
+
+
+def test_a_new_content_raises_the_revision_and_keeps_the_birth(source: MemoryStore, publisher: Publisher) -> None:
+    first = publisher.publish(record(source), source)
+    source.put(KEY, b"other", if_match=source.stat(KEY).etag)
+    later = replace(record(source), created_at="2027-01-01T00:00:00+00:00")
+
+    second = publisher.publish(later, source)
+
+    assert second.revision > first.revision
+    assert second.created_at == first.created_at
+    assert len(paths(publisher)) == 1
+
+
+def test_a_rejection_and_a_result_replace_each_other(source: MemoryStore, publisher: Publisher) -> None:
+    publisher.publish(record(source, Status.REJECTED), source)
+    assert paths(publisher) == [f"{GENERATION}/failed/photos/a/b.jpg.json"]
+    publisher.publish(record(source), source)
+    assert paths(publisher) == [f"{GENERATION}/done/photos/a/b.jpg.json"]
+
+
+def test_nothing_stays_of_an_image_that_is_gone(source: MemoryStore, publisher: Publisher) -> None:
+    mine = record(source)
+    source.delete(KEY, if_match=source.stat(KEY).etag)
+    with pytest.raises(Vanished):
+        publisher.publish(mine, source)
+    assert paths(publisher) == []
+
+
+def test_a_stale_worker_does_not_overwrite_what_is_newer(source: MemoryStore, publisher: Publisher) -> None:
+    stale = record(source)
+    source.put(KEY, b"other", if_match=source.stat(KEY).etag)
+    newer = publisher.publish(record(source), source)
+
+    with pytest.raises(Vanished):
+        publisher.publish(stale, source)
+
+    assert publisher.current(ImageRef("photos", KEY)) == newer
+
+
+def test_losing_a_race_to_an_equal_is_success(source: MemoryStore) -> None:
+    theirs = replace(record(source), revision=7)
+    publisher = Publisher(Racing("out", 1, theirs), Layout(""), GENERATION)
+    assert publisher.publish(record(source), source) == theirs
+
+
+def test_a_race_without_end_is_an_error(source: MemoryStore) -> None:
+    different = record(source, etag='"of an older content"')
+    publisher = Publisher(Racing("out", 99, different), Layout(""), GENERATION)
+    with pytest.raises(Conflict):
+        publisher.publish(record(source), source)
+
+
+def test_a_broken_sidecar_is_replaced(source: MemoryStore, publisher: Publisher) -> None:
+    path = f"{GENERATION}/done/photos/a/b.jpg.json"
+    publisher.sidecars.put(path, b"{half", if_match=None)
+    committed = publisher.publish(record(source), source)
+    assert publisher.current(ImageRef("photos", KEY)) == committed
