@@ -155,7 +155,7 @@ def _decode(data: bytes, name: str, preprocess: Preprocess, limits: Limits, thum
     with Image.open(BytesIO(data), formats=(name,)) as image:
         size = image.size
         _check_pixels(size, limits.pixels)
-        if name == "JPEG":
+        if image.info.get("progressive"):
             _check_scans(data, size, limits.scan_pixels)
         stored = _stored_size(image)
         drafted = image.draft(None, resize.enough(size, preprocess))
@@ -213,9 +213,10 @@ def _finish(image: Image.Image, profile: bytes | None, upright: Image.Transpose 
 
 def _thumbnail(picture: Image.Image, side: int, finish: Callable[[Image.Image], Image.Image]) -> bytes:
     """A JPEG of the picture, never larger than it is."""
-    small = picture.copy()
-    small.thumbnail((side, side), Image.Resampling.BICUBIC)
+    scale = min(1.0, side / max(picture.size))
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     file = BytesIO()
+    small = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.0)
     finish(small).save(file, "JPEG", quality=_THUMBNAIL_QUALITY)
     return file.getvalue()
 

@@ -80,18 +80,17 @@ def _iso_media(head: bytes) -> Kind:
 
 
 def jpeg_scans(data: bytes) -> int:
-    """Number of scans in a JPEG: a baseline file has one, a progressive one about ten.
+    """Number of scans in a progressive JPEG; about ten are usual.
 
-    Each scan costs the decoder a pass over all the pixels, whatever its length, so a small file with thousands keeps
-    it busy for minutes. Counted from the end of the headers to the first end-of-image marker: an Exif thumbnail and
+    Each costs the decoder a pass over all the pixels, whatever its length, so a small file with thousands keeps it
+    busy for minutes. Counted from the end of the headers to the first end-of-image marker: an Exif thumbnail and
     the film that some phones append hold such bytes, too.
     """
-    if data.count(b"\xff\xda") <= 1:
-        return 1
     start = 2
     while (segment := _SEGMENT.match(data, start)) and segment[1] != b"\xda":
         start = segment.end() - 2 + int.from_bytes(segment[2], "big")
-    return data.count(b"\xff\xda", start, data.find(b"\xff\xd9", start) % (len(data) + 1))
+    end = data.find(b"\xff\xd9", start)
+    return data.count(b"\xff\xda", start, end if end >= 0 else len(data))
 
 
 def webp_size(data: bytes) -> tuple[int, int] | None:
