@@ -106,7 +106,9 @@ class ComposedCaptioner:
         names = [thing.text for thing in things]
         if setting:
             scene = _scene(setting)
-            return f"{scene} with {' and '.join(names)}" if names else scene
+            if names:
+                return f"{scene} with {' and '.join(names)}"
+            return scene if " " in scene else f"{english.article(scene)} {scene}"
         if len(names) == 1:
             return self._alone(things[0])
         return f"{names[0]} with {' and '.join(names[1:])}" if len(names) > 2 else " and ".join(names)
