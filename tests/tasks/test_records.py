@@ -1,0 +1,94 @@
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.records import (
+    Category,
+    Color,
+    Embedding,
+    Flag,
+    Image,
+    Keyword,
+    Record,
+    Source,
+    Status,
+    Visual,
+)
+from tests.conftest import SCHEMA
+
+VECTOR = np.array([0.6, -0.8, 0.0], np.float32)
+FULL = Record(
+    status=Status.TAGGED,
+    image=Image("b", "사진/a\nb.jpg", '"e"', "v", 10, 3, 2, 2, 3, "JPEG", "0" * 64, "small.jpg"),
+    generation="0123456789ab",
+    revision=5,
+    created_at="2026-11-22T00:00:00+00:00",
+    updated_at="2026-11-22T00:00:00+00:00",
+    title="Gray elephant",
+    caption="An elephant.",
+    alt_text="An elephant.",
+    keywords=(Keyword(1, "x:1", {"en": "elephant", "ko": "코끼리"}, 0.5, 0.25, Source.VOCABULARY),),
+    categories={"adobe": (Category("1", "Animals", 0.9),)},
+    flags=(Flag("brand", "not assessed", "nobody looked"),),
+    visual=Visual("00ff00ff00ff00ff", (Color("#aabbcc", 0.5),), "landscape"),
+    embedding=Embedding.pack(VECTOR),
+    model="starter",
+    engine="openvino fp32",
+    taxonomy="abc",
+    timings_ms={"decode": 1.5},
+)
+
+
+def test_json_and_back() -> None:
+    assert Record.from_json(FULL.to_json()) == FULL
+
+
+def test_a_record_is_one_line() -> None:
+    assert "\n" not in FULL.to_json()
+
+
+def test_the_schema_knows_exactly_the_fields_that_there_are() -> None:
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    known = {"": schema, **schema["$defs"]}
+    for name, kind in (
+        ("", Record),
+        ("image", Image),
+        ("keyword", Keyword),
+        ("category", Category),
+        ("flag", Flag),
+        ("visual", Visual),
+        ("embedding", Embedding),
+    ):
+        fields = {field.name for field in dataclasses.fields(kind)}
+        assert set(known[name]["properties"]) == fields == set(known[name]["required"])
+
+
+def test_the_embedding_is_kept_to_half_precision() -> None:
+    stored = Embedding.pack(VECTOR)
+    np.testing.assert_array_equal(stored.unpack(), VECTOR.astype(np.float16).astype(np.float32))
+    assert Embedding.pack(stored.unpack()) == stored
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in json.loads(FULL.to_json()).items() if key != name}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '"text"',
+        json.dumps({**without("schema"), "schema": "stockmeta/2"}),
+        json.dumps(without("image")),
+        json.dumps({**without("x"), "extra": 1}),
+        json.dumps({**without("x"), "status": "great"}),
+    ],
+)
+def test_what_is_no_record_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError):
+        Record.from_json(text)

@@ -1,0 +1,169 @@
+"""`stockmeta tag` in this process, with the encoder that needs no model: real decoder processes, real folders."""
+
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.conftest import jpeg
+from worker import cli
+
+Run = Callable[..., "Result"]
+
+
+class Result:
+    """What a command did."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.err = status, err
+        self.records: list[dict[str, Any]] = [json.loads(line) for line in out.splitlines()]
+        self.keys = [record.get("image", record)["key"] for record in self.records]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    for name, value in {"MODEL": "fake", "CACHE_DIR": str(tmp_path / "cache"), "DECODE_PROCESSES": "1"}.items():
+        monkeypatch.setenv(f"STOCKMETA_{name}", value)
+
+    def command(*arguments: object, stdin: str = "") -> Result:
+        monkeypatch.setattr(sys, "argv", ["stockmeta", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return Result(int(stopped.value.code or 0), captured.out, captured.err)
+
+    return command
+
+
+def test_a_folder_gives_one_record_an_image_in_order(run: Run, photos: Path) -> None:
+    result = run("tag", photos)
+
+    assert result.keys == ["a red.jpg", "blue.jpg", "broken.jpg", "deep/녹색.jpg"]
+    assert [record["status"] for record in result.records] == ["tagged", "tagged", "rejected", "tagged"]
+    assert result.records[2]["reason"] == "truncated"
+    assert result.status == 1
+    assert "4 images" in result.err
+    assert "1 truncated" in result.err
+    assert "1 other files left alone" in result.err
+
+
+def test_all_good_is_exit_status_0(run: Run, photos: Path) -> None:
+    assert run("tag", photos / "blue.jpg", photos / "a red.jpg").status == 0
+
+
+def test_files_come_in_the_order_given_and_are_tried_whatever_their_name(run: Run, photos: Path) -> None:
+    result = run("tag", photos / "notes.txt", photos / "blue.jpg")
+    assert result.keys == ["notes.txt", "blue.jpg"]
+    assert result.records[0]["reason"] == "unsupported_format"
+
+
+def test_a_list_on_standard_input(run: Run, photos: Path) -> None:
+    lines = [photos / "blue.jpg", photos / "gone.jpg", photos / "deep" / "녹색.jpg"]
+    result = run("tag", "-", stdin="".join(f"{line}\n" for line in lines))
+    assert result.keys == ["blue.jpg", "gone.jpg", "녹색.jpg"]
+    assert result.records[1]["status"] == "failed"
+    assert result.records[1]["reason"] == "vanished"
+    assert result.status == 1
+
+
+def test_folders_of_one_name_are_told_apart(run: Run, tmp_path: Path) -> None:
+    paths = [tmp_path / year / "05" / "a.jpg" for year in ("2025", "2026")]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(jpeg())
+    result = run("tag", *paths)
+    assert result.status == 0
+    assert len({record["image"]["bucket"] for record in result.records}) == 2
+    refused = run("tag", *paths, "--out", tmp_path / "out")
+    assert refused.status == 2
+    assert "is called '05' too" in refused.err
+
+
+def test_sidecars_are_what_was_printed_and_a_second_run_only_reads_them(run: Run, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = run("tag", photos, "--out", out)
+    second = run("tag", photos, "--out", out)
+
+    tagged = [record for record in first.records if record["status"] == "tagged"]
+    generation = tagged[0]["generation"]
+    for record in tagged:
+        sidecar = out / generation / "done" / "photos" / f"{record['image']['key']}.json"
+        assert json.loads(sidecar.read_text(encoding="utf-8")) == record
+    assert (out / generation / "failed" / "photos" / "broken.jpg.json").exists()
+    assert json.loads((out / "current.json").read_text())["serving"] == generation
+    assert [r for r in second.records if r["status"] == "tagged"] == tagged
+    assert "3 were tagged already" in second.err
+
+
+def test_a_changed_image_is_tagged_again(run: Run, photos: Path, tmp_path: Path) -> None:
+    first = run("tag", photos, "--out", tmp_path / "out")
+    (photos / "blue.jpg").write_bytes(jpeg("yellow", (100, 50)))
+    second = run("tag", photos, "--out", tmp_path / "out")
+    assert second.records[1]["image"]["width"] == 100
+    assert second.records[1]["revision"] > first.records[1]["revision"]
+    assert "2 were tagged already" in second.err
+
+
+def test_own_output_is_never_input(run: Run, photos: Path) -> None:
+    out = photos / "made"
+    run("tag", photos, "--out", out)
+    shutil.copy(photos / "blue.jpg", out / "thumbnail.jpg")
+    (photos / ".stockmeta").mkdir()
+    shutil.copy(photos / "blue.jpg", photos / ".stockmeta" / "x.jpg")
+    assert run("tag", photos, "--out", out).keys == ["a red.jpg", "blue.jpg", "broken.jpg", "deep/녹색.jpg"]
+
+
+def test_a_literal_vocabulary(run: Run, photos: Path, tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("red square\nblue sea\n나무\n", encoding="utf-8")
+    result = run("tag", photos / "blue.jpg", "--vocabulary", words, "--max-keywords", 2, "--min-score", -1)
+    labels = [word["labels"]["en"] for word in result.records[0]["keywords"]]
+    assert len(labels) == 2
+    assert set(labels) < {"red square", "blue sea", "나무"}
+
+
+def test_languages(run: Run, photos: Path) -> None:
+    result = run("tag", photos / "blue.jpg", "--language", "en,ko", "--max-keywords", 3)
+    assert all(set(word["labels"]) == {"en", "ko"} for word in result.records[0]["keywords"])
+    refused = run("tag", photos, "--language", "tlh")
+    assert refused.status == 2
+    assert "no labels in 'tlh'" in refused.err
+
+
+def test_dry_run_lists_and_does_nothing(run: Run, photos: Path, tmp_path: Path) -> None:
+    result = run("tag", photos, "--out", tmp_path / "out", "--dry-run")
+    assert result.keys == ["a red.jpg", "blue.jpg", "broken.jpg", "deep/녹색.jpg"]
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.jpg"], "nowhere.jpg: no such file or folder"),
+        (["-", "-"], "given once"),
+        ([".", "--model", "no-such-model"], "no-such-model"),
+        ([".", "--vocabulary", "nowhere.txt"], "nowhere.txt"),
+        ([".", "--max-keywords", "0"], "max-keywords"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_usage_is_exit_status_2_with_a_line_that_says_what(run: Run, arguments: list[str], message: str) -> None:
+    result = run("tag", *arguments)
+    assert result.status == 2
+    assert message in result.err
+    assert "Traceback" not in result.err
+
+
+def test_help_teaches() -> None:
+    for name in ("tag", "check", "demo"):
+        result = CliRunner().invoke(cli.app, [name, "--help"])
+        assert result.exit_code == 0
+        assert "Exit status" in result.output or name == "demo"
