@@ -54,7 +54,7 @@ Worker = tuple[subprocess.Popen[bytes], Path]
 def run(settings: Settings, photos: Path | None, out: Path) -> int:
     """Run a queue and a worker on the photographs, print a table, write the page; returns the exit status."""
     out.mkdir(parents=True, exist_ok=True)
-    library = photos or _packaged(out / "photos")
+    library = photos or packaged_photographs(out / "photos")
     sidecars = out / "sidecars"
     refs = list(Inputs([library], settings.image_extensions, output=out))
     if not refs:
@@ -82,7 +82,7 @@ def run(settings: Settings, photos: Path | None, out: Path) -> int:
     return 0 if all(record.status.done for record in records) else 1
 
 
-def _packaged(folder: Path) -> Path:
+def packaged_photographs(folder: Path) -> Path:
     """Copy the photographs of installed packages into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for package, names in PACKAGED.items():
