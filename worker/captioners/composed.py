@@ -131,7 +131,7 @@ class ComposedCaptioner:
         """Two words or more for one thing, since agencies refuse titles of one: `elephant animal`, `an architect`."""
         if " " in mention.text or self.vocabulary.flat:
             return mention.text
-        kind = self._selector.widest(mention.concept) if mention.concept.facet in KINDS else None
+        kind = self._selector.widest(mention) if mention.concept.facet in KINDS else None
         if kind is not None:
             return f"{mention.text} {english.clean(kind.label)}"
         noun = _noun(mention)

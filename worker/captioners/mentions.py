@@ -2,7 +2,11 @@
 
 Scores come from a softmax over the vocabulary, so a picture of one animal has a little of every similar one: a second
 keyword like the first is its rival far more often than its neighbour. And a sentence asserts, which a keyword does not.
-So it takes little from far down the list, and from among rivals only equals.
+So it takes little from far down the list, from among rivals only equals, and of an unsure picture it says one wide
+thing.
+
+With `starter` on 206 COCO photographs, judged by the words of the people who described them: the first mention is
+right in 0.72, in 0.64 without hedging; what else could be said of unsure pictures would be right in 0.3.
 """
 
 from collections.abc import Sequence
@@ -12,11 +16,13 @@ from taxonomy.concepts import Concept, Vocabulary
 from taxonomy.policy import Chosen
 from worker.captioners import english
 
-SPECIFIC = 0.8
+SPECIFIC = 0.9
 """A narrower concept is said for its parent from this share of the parent's score on."""
 SURE = 0.2
-"""Below this score the best keyword is said alone."""
-UNLIKE = 0.35
+"""Below this score the best keyword is said alone, and widely."""
+WIDE = 0.5
+"""Share of its score that a parent needs to be said for it then."""
+UNLIKE = 0.5
 """Share of the best keyword's score that another kind of thing needs."""
 ALIKE = 0.75
 """Share that it needs against a thing under the same root of the tree."""
@@ -67,14 +73,16 @@ class Selector:
         said: list[Mention] = []
         for mention in (self._specific(mention, sayable) for mention in sayable):
             if room[mention.setting] and self._fits(mention, said):
-                said.append(mention)
+                said.append(mention if said else self._hedged(mention, sayable))
                 room[mention.setting] -= 1
         return said
 
-    def widest(self, concept: Concept) -> Concept | None:
-        """The widest kind of thing it is that means something to a buyer."""
+    def widest(self, mention: Mention) -> Concept | None:
+        """The widest kind of thing it is that means something to a buyer; none for what is itself a wide kind."""
+        concept, place = mention.concept, mention.chosen.position
         above = [kind for kind in self.vocabulary.ancestors(concept) if not kind.flags and not _same(kind, concept)]
-        return above[-1] if above else None
+        narrow = len(above) > 1 or self.vocabulary.end[place] == place + 1
+        return above[-1] if above and narrow else None
 
     def _mention(self, chosen: Chosen) -> Mention | None:
         concept, text = chosen.concept, english.clean(chosen.concept.label)
@@ -104,6 +112,19 @@ class Selector:
         ]
         return self._specific(beneath[0], sayable) if beneath else mention
 
+    def _hedged(self, mention: Mention, sayable: Sequence[Mention]) -> Mention:
+        """For an unsure mention the widest concept above it that is about as sure: an animal for a guessed breed."""
+        if self.vocabulary.flat or mention.chosen.score >= SURE:
+            return mention
+        place = mention.chosen.position
+        above = [
+            other
+            for other in sayable
+            if other.chosen.position < place < self.vocabulary.end[other.chosen.position]
+            and other.chosen.score >= WIDE * mention.chosen.score
+        ]
+        return min([mention, *above], key=lambda other: other.chosen.position)
+
     def _fits(self, mention: Mention, said: Sequence[Mention]) -> bool:
         """Whether it is another thing than all that is said, and sure enough to be asserted beside them."""
         if any(mention.chosen.position == other.chosen.position or self._repeats(mention, other) for other in said):
@@ -125,7 +146,10 @@ class Selector:
     def _repeats(self, one: Mention, other: Mention) -> bool:
         """Whether one contains the other, in the tree or in words."""
         first, second = sorted((one.chosen.position, other.chosen.position))
-        return second < self.vocabulary.end[first] or _same(one.concept, other.concept)
+        if second < self.vocabulary.end[first]:
+            return True
+        # "A ski slope scene with skis" tells two things; "a tennis ball and a ball" does not.
+        return one.setting == other.setting and _same(one.concept, other.concept)
 
 
 def _fallback(chosen: Chosen) -> Mention | None:
