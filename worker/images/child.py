@@ -49,6 +49,8 @@ def start(function: Function, memory: int, seconds: float) -> None:
     """
     global _function, _seconds
     _function, _seconds = function, seconds
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    memory = memory if most == resource.RLIM_INFINITY else min(memory, most)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A handler in Python would not run before the decoder returns, and the pool would wait for it.

@@ -17,7 +17,7 @@ from stat import S_ISREG
 import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
-from tasks.errors import Reason, Rejected, StockmetaError, Unavailable
+from tasks.errors import ConfigurationError, Reason, Rejected, StockmetaError, Unavailable
 from tasks.ports import Decoded, Preprocess
 from worker.images import color, formats, resize, visual
 
@@ -57,6 +57,11 @@ class Limits:
     pixels: int = 100_000_000
     scan_pixels: int = 4_000_000_000
     formats: tuple[str, ...] = formats.FORMATS
+
+    def __post_init__(self) -> None:
+        known = formats.FORMATS + formats.OPTIONAL
+        if unknown := sorted(set(self.formats) - set(known)):
+            raise ConfigurationError(f"unknown image formats: {', '.join(unknown)}; known are {', '.join(known)}")
 
 
 def decode(body: bytes | Path, preprocess: Preprocess, limits: Limits | None = None, thumbnail: int = 0) -> Decoded:

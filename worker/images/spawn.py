@@ -7,6 +7,7 @@ the parent's main module in the child, which here means the whole command line w
 import fcntl
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from io import BytesIO
@@ -41,9 +42,10 @@ class CleanContext(SpawnContext):
     def Pipe(self, duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802  its name
         """A pipe that holds a few pictures: a child need not wait until the parent finds time to read."""
         reader, writer = super().Pipe(duplex)
-        # Refused where the kernel's allowance is used up; smaller is slower, no more.
-        with suppress(OSError):
-            fcntl.fcntl(writer.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        if sys.platform == "linux":
+            # Refused where the kernel's allowance is used up; smaller is slower, no more.
+            with suppress(OSError):
+                fcntl.fcntl(writer.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         return reader, writer
 
 

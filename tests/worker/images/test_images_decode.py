@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
-from tasks.errors import Reason, Rejected, Unavailable
+from tasks.errors import ConfigurationError, Reason, Rejected, Unavailable
 from tasks.ports import Preprocess
 from worker.images.decode import Limits, decode
 from worker.images.formats import FORMATS, OPTIONAL
@@ -70,94 +70,6 @@ def test_turns_as_displayed(photo: Image.Image, save: Save, value: int, name: st
     assert abs(expected - decoded.pixels).mean() < 2
 
 
-def test_sixteen_bit_grey_is_scaled_and_not_clipped(save: Save) -> None:
-    ramp = np.tile(np.linspace(0, 65535, 256).astype(np.uint16), (256, 1))
-    for name in ("PNG", "TIFF"):
-        pixels = decode(save(Image.fromarray(ramp), name), P64).pixels.astype(int)
-        assert pixels[:, 0].max() < 8
-        assert pixels[:, -1].min() > 247
-        assert abs(pixels[32, :, 0] - np.linspace(2, 253, 64)).max() < 4
-
-
-@pytest.mark.parametrize("white", [1.0, 255.0, 65535.0])
-def test_floats_are_scaled_by_their_range(save: Save, white: float) -> None:
-    ramp = np.tile(np.linspace(0, white, 256, dtype=np.float32), (256, 1))
-    ramp[0, 0] = np.nan
-    pixels = decode(save(Image.fromarray(ramp), "TIFF"), P64).pixels.astype(int)
-    assert abs(pixels[32, :, 0] - np.linspace(2, 253, 64)).max() < 4
-
-
-def test_integers_below_zero_are_stretched(save: Save) -> None:
-    ramp = np.tile(np.linspace(-1000, 1000, 256).astype(np.int32), (256, 1))
-    pixels = decode(save(Image.fromarray(ramp), "TIFF"), P64).pixels.astype(int)
-    assert (pixels[32, 0, 0] < 8, pixels[32, -1, 0] > 247) == (True, True)
-
-
-@pytest.mark.parametrize("name", ["JPEG", "TIFF"])
-def test_cmyk_red_is_red(save: Save, name: str) -> None:
-    red, green, blue = middle(save(Image.new("CMYK", (100, 100), (0, 255, 255, 0)), name))
-    assert (red > 240, green < 15, blue < 15) == (True, True, True)
-
-
-def test_lab_is_converted(save: Save) -> None:
-    lab = ImageCms.profileToProfile(
-        Image.new("RGB", (100, 100), (200, 40, 60)),
-        ImageCms.createProfile("sRGB"),
-        ImageCms.createProfile("LAB"),
-        outputMode="LAB",
-    )
-    assert lab is not None
-    assert np.abs(np.array(middle(save(lab, "TIFF"))) - (200, 40, 60)).max() < 8
-
-
-def test_alpha_is_laid_on_white(save: Save) -> None:
-    clear = Image.new("RGBA", (100, 100), (255, 0, 0, 0))
-    assert middle(save(clear)) == [255, 255, 255]
-    half = Image.new("RGBA", (100, 100), (0, 0, 0, 128))
-    assert middle(save(half)) == [127, 127, 127]
-    grey = Image.new("LA", (100, 100), (0, 0))
-    assert middle(save(grey)) == [255, 255, 255]
-
-
-def test_a_palettes_clear_colour_is_white(save: Save) -> None:
-    palette = Image.new("P", (100, 100), 1)
-    palette.putpalette([0, 0, 255, 255, 0, 0])
-    assert middle(save(palette)) == [255, 0, 0]
-    assert middle(save(palette, transparency=1)) == [255, 255, 255]
-    assert middle(save(palette, "GIF", transparency=1)) == [255, 255, 255]
-    assert middle(save(Image.new("RGB", (100, 100), (9, 9, 9)), transparency=(9, 9, 9))) == [255, 255, 255]
-
-
-def test_bilevel_and_ycbcr(save: Save) -> None:
-    assert middle(save(Image.new("1", (100, 100), 1))) == [255, 255, 255]
-    assert np.abs(np.array(middle(save(Image.new("YCbCr", (99, 99), (76, 85, 255)), "TIFF"))) - (254, 0, 0)).max() < 5
-
-
-def _swapped_profile() -> bytes:
-    """SRGB with the red and the green primary exchanged, by editing its tag table."""
-    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    red, green = data.find(b"rXYZ"), data.find(b"gXYZ")
-    data[red : red + 4], data[green : green + 4] = b"gXYZ", b"rXYZ"
-    return bytes(data).replace("sRGB".encode("utf-16-be"), "SWAP".encode("utf-16-be")).replace(b"sRGB", b"SWAP")
-
-
-@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
-def test_icc_profiles_are_honoured(save: Save, name: str) -> None:
-    image = Image.new("RGB", (100, 100), (230, 40, 40))
-    red, green, _ = middle(save(image, name, icc_profile=_swapped_profile()))
-    assert green > 200 > red
-
-
-def test_a_broken_or_foreign_icc_profile_is_ignored(save: Save) -> None:
-    image = Image.new("RGB", (100, 100), (200, 40, 40))
-    plain = middle(save(image))
-    assert middle(save(image, icc_profile=b"not a profile")) == plain
-    assert middle(save(image, icc_profile=_swapped_profile()[:300])) == plain
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    assert middle(save(image, icc_profile=lab)) == plain
-    assert middle(save(Image.new("L", (100, 100), 77), icc_profile=_swapped_profile())) == [77, 77, 77]
-
-
 def test_broken_exif_is_no_reason_to_lose_a_picture(photo: Image.Image, save: Save) -> None:
     for exif in (b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + os.urandom(40), b"Exif\0\0MM\0*\0\0\0\x08\0\xff"):
         assert decode(save(photo, "JPEG", exif=exif), P64).width == 640
@@ -168,6 +80,11 @@ def test_only_the_first_frame_is_read(save: Save) -> None:
     for name in ("GIF", "PNG", "WEBP", "TIFF", "AVIF", "MPO"):
         pixel = middle(save(red, name, save_all=True, append_images=[blue]))
         assert (pixel[0] > 240, pixel[2] < 15) == (True, True), name
+
+
+def test_unknown_formats_are_the_operators_mistake() -> None:
+    with pytest.raises(ConfigurationError, match="JPG"):
+        Limits(formats=("JPG",))
 
 
 def test_limits(photo: Image.Image, save: Save, tmp_path: Path) -> None:
