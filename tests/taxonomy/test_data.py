@@ -20,7 +20,7 @@ COCO = (
 )
 """The 80 kinds of object in COCO, under the names that it gives them."""
 
-NO_HANGUL = {"AI", "ATM", "ATV", "CCTV", "CD", "DIY", "DJ", "DNA", "DSLR", "KTX", "MRI", "SNS", "SUV", "TV"}
+NO_HANGUL = {"AI", "ATM", "ATV", "CCTV", "CD", "CPU", "CT", "DIY", "DJ", "DNA", "DSLR", "DVD", "KTX", "MRI", "SNS", "SUV", "TV"}
 """Words that Korean buyers type in Latin letters."""
 
 ABSTRACT = {"material", "symbol", "composition", "lighting", "color", "style", "emotion", "concept", "season", "event"}
