@@ -59,7 +59,8 @@ def load(tower: Tower, precision: Precision, cache_dir: Path, threads: int | Non
         request = core.compile_model(core.read_model(folder / "model.xml"), "CPU", properties).create_infer_request()
     except RuntimeError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise UnfitError(f"openvino {precision}: {error}") from error
+        # Its messages have many lines.
+        raise UnfitError(f"openvino {precision}: {' '.join(str(error).split())}") from error
 
     def run(pixels: Pixels) -> Outputs:
         # Copied out: the request's own buffers are written again by the next call.

@@ -32,7 +32,11 @@ class Engine:
     """A tower that runs. n images in, n rows out of each output, in order; safe to call from several threads.
 
     Kernels are chosen by the size of the batch, and their last bits differ: so images go through in blocks of fixed
-    size, the last one filled up, and a result never depends on the company that an image came in.
+    size, the last ones shorter and filled up, and a result never depends on the company that an image came in.
+
+    Attributes:
+        name: such as `openvino bf16`; `precision` likewise alone.
+        block: images at a time at which it is fastest.
 
     Args:
         loaded: a backend with the tower in it.
@@ -47,20 +51,15 @@ class Engine:
         self.name, self.precision = loaded.name, loaded.precision
         self._run, self._size = loaded.run, tower.size
         self._lock = threading.Lock()
-        self._blocks: tuple[int, ...] = (block,)
+        self.block = self._short = block
         found = self.run(tower.example(max(block, EXAMPLE_IMAGES)))
         self._check(found, loaded.reference)
-        # A few images need not pay for a block, if the short way gives the same bits: which kernel runs depends on
+        # A few images need not pay for a block, if a short one gives the same bits: which kernel runs depends on
         # shapes alone, so one example answers for all images.
         short = loaded.run(tower.example(EXAMPLE_IMAGES))
         if block > EXAMPLE_IMAGES and all(map(np.array_equal, short, (rows[:EXAMPLE_IMAGES] for rows in found))):
-            self._blocks = (EXAMPLE_IMAGES, block)
+            self._short = EXAMPLE_IMAGES
         self._nothing = [rows[:0] for rows in found]
-
-    @property
-    def block(self) -> int:
-        """Images at a time at which it is fastest."""
-        return self._blocks[-1]
 
     def run(self, pixels: Pixels) -> Outputs:
         """uint8 (n, size, size, 3) to one or more float32 arrays with first axis n.
@@ -70,14 +69,18 @@ class Engine:
         check_pixels(pixels, self._size)
         if not len(pixels):
             return self._nothing
+        parts: list[Outputs] = []
+        at = 0
         with self._lock:
-            parts = [self._run_block(pixels[at : at + self.block]) for at in range(0, len(pixels), self.block)]
+            while at < len(pixels):
+                size = self.block if len(pixels) - at > self.block // 2 else self._short
+                parts.append(self._run_block(pixels[at : at + size], size))
+                at += size
         return [np.concatenate(rows) for rows in zip(*parts, strict=True)]
 
-    def _run_block(self, pixels: Pixels) -> Outputs:
-        """Up to a block of images, filled up to the smallest block that holds them."""
+    def _run_block(self, pixels: Pixels, size: int) -> Outputs:
+        """Up to `size` images, filled up to `size`."""
         count = len(pixels)
-        size = next(size for size in self._blocks if size >= count)
         filled = np.concatenate([pixels, np.zeros((size - count, *pixels.shape[1:]), np.uint8)])
         return [rows[:count] for rows in self._run(filled)]
 

@@ -52,10 +52,11 @@ class Source:
         if self.folder is not None:
             return _weights_in(self.folder)
         import open_clip
+        from open_clip.pretrained import download_pretrained_from_hf
 
         if self.tag is None:
             with _explained(self):
-                return Path(open_clip.download_pretrained_from_hf(self.name.removeprefix(HUB)))
+                return Path(download_pretrained_from_hf(self.name.removeprefix(HUB)))
         known = open_clip.get_pretrained_cfg(self.open_clip, self.tag)
         if not known or self.open_clip not in open_clip.list_models():
             raise ConfigurationError(_unknown(self))

@@ -29,8 +29,9 @@ WEIGHTS = "models/efficientnet-lite2-9656183e.pth"
 WEIGHTS_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
 # The TensorFlow original's (x - 127) / 128, on pixels scaled to [0, 1].
 MEAN, STD = 0.498, 0.502
-TOP = 10
-FORMAT = 1
+CLASS_PROMPTS = ("a photo of {}",)
+TOP = 20
+FORMAT = 2
 """Of `combine`; raised when its result changes."""
 
 
@@ -49,9 +50,10 @@ class StarterEncoder:
 
     model = "starter"
     preprocess = Preprocess(size=260, mode="shortest", interpolation="bilinear")
-    prompts: tuple[str, ...] = ("a photo of {}",)
+    prompts: tuple[str, ...] = ("a photo of {}", "{}")
     logit_scale = 20.0
-    thresholds = Thresholds(score=0.02, margin=0.05)
+    # Chosen on labelled photographs: docs/quality.md has the figures.
+    thresholds = Thresholds(score=0.06, margin=0.35)
     literal_score = 0.1
     facets = frozenset(
         {"object", "vehicle", "animal", "plant", "food", "drink", "clothing", "place", "building", "nature"}
@@ -66,8 +68,8 @@ class StarterEncoder:
             )
         self._texts = MiniLM()
         self.text_fingerprint = self._texts.fingerprint
-        names = class_names()
-        self._classes = embed_vocabulary(self, names, cache_dir)
+        words = class_words()
+        self._classes = embed_vocabulary(self, words, cache_dir, prompts=CLASS_PROMPTS)
         tower = Tower(
             identity=digest("starter", WEIGHTS_SHA256, self.preprocess.size, MEAN, STD),
             size=self.preprocess.size,
@@ -79,7 +81,7 @@ class StarterEncoder:
         self._engine = open_engine(tower, engine, cache_dir=cache_dir, threads=threads, block=batch)
         self.engine = self._engine.name
         self.batch = self._engine.block
-        self.fingerprint = digest(tower.identity, FORMAT, self.text_fingerprint, names, self._engine.precision)
+        self.fingerprint = digest(tower.identity, FORMAT, self.text_fingerprint, words, self._engine.precision)
 
     def encode(self, pixels: Pixels) -> Encoded:
         """uint8 (n, 260, 260, 3) to embeddings (n, 384). Raises `ValueError` for another shape."""
@@ -98,7 +100,7 @@ class StarterEncoder:
 def combine(probabilities: Embeddings, classes: Embeddings) -> Embeddings:
     """What the classifier says, as a direction among the class names.
 
-    The square root keeps the runners-up audible; the ten likeliest classes are kept, and their embeddings summed.
+    The square root keeps the runners-up audible; the twenty likeliest classes are kept, and their embeddings summed.
 
     Args:
         probabilities: (n, 1000), rows sum to 1.
@@ -113,10 +115,14 @@ def combine(probabilities: Embeddings, classes: Embeddings) -> Embeddings:
     return unit((weights[:, :, None] * classes[top]).sum(axis=1, dtype=np.float64))
 
 
-def class_names() -> list[str]:
-    """ImageNet's 1,000 classes in the order of the classifier's outputs, synonyms separated by commas."""
+def class_words() -> list[tuple[str, str]]:
+    """ImageNet's 1,000 classes in the order of the classifier's outputs: the names, and the names with their gloss.
+
+    The gloss says what a name alone leaves open: a crane is a bird, or it lifts things.
+    """
     lines = files("worker.encoders").joinpath("data/imagenet1k.tsv").read_text(encoding="utf-8").splitlines()
-    return [line.split("\t")[1] for line in lines if not line.startswith("#")]
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    return [(names, f"{names}: {gloss}") for _, names, gloss in rows]
 
 
 def classifier(weights: Path) -> "torch.nn.Module":

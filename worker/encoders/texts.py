@@ -32,6 +32,7 @@ def embed_vocabulary(
     terms: Sequence[Sequence[str]] | Sequence[str],
     cache_dir: Path,
     progress: Callable[[int, int], None] | None = None,
+    prompts: tuple[str, ...] | None = None,
 ) -> Embeddings:
     """Embed every term in every prompt, or map the result of an earlier call.
 
@@ -41,6 +42,7 @@ def embed_vocabulary(
         encoder: whose text tower to ask, if the result is not on disk.
         terms: one entry a concept: a word, or several words for the same concept.
         cache_dir: where results are kept, in its folder `texts`.
+        prompts: templates with one `{}`; the encoder's own by default.
         progress: called with texts done and texts in all, only when there is something to compute.
 
     Returns:
@@ -49,11 +51,12 @@ def embed_vocabulary(
     words = [(term,) if isinstance(term, str) else tuple(term) for term in terms]
     if not all(words):
         raise ValueError("a term without a word cannot be embedded")
-    path = cache_dir / "texts" / f"{digest(FORMAT, encoder.text_fingerprint, encoder.prompts, words)}.npy"
+    prompts = encoder.prompts if prompts is None else prompts
+    path = cache_dir / "texts" / f"{digest(FORMAT, encoder.text_fingerprint, prompts, words)}.npy"
     found = _load(path, len(words))
     if found is not None:
         return found
-    vectors = _embed(encoder, words, progress)
+    vectors = _embed(encoder, words, prompts, progress)
     with replacing(path) as draft, draft.open("wb") as file:
         np.save(file, vectors)
     # What another process wrote meanwhile is the same; what cannot be read back is no reason to stop.
@@ -79,11 +82,14 @@ def _load(path: Path, count: int) -> Embeddings | None:
 
 
 def _embed(
-    encoder: TextEncoder, words: Sequence[tuple[str, ...]], progress: Callable[[int, int], None] | None
+    encoder: TextEncoder,
+    words: Sequence[tuple[str, ...]],
+    prompts: Sequence[str],
+    progress: Callable[[int, int], None] | None,
 ) -> Embeddings:
     """The embeddings (m, d) themselves, a chunk of texts at a time."""
-    owners = [row for row, term in enumerate(words) for _ in range(len(term) * len(encoder.prompts))]
-    texts = [prompt.format(word) for term in words for word in term for prompt in encoder.prompts]
+    owners = [row for row, term in enumerate(words) for _ in range(len(term) * len(prompts))]
+    texts = [prompt.format(word) for term in words for word in term for prompt in prompts]
     done: list[Embeddings] = []
     count = 0
     for start in range(0, len(texts), CHUNK):

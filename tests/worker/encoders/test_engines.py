@@ -45,11 +45,11 @@ class Matrix:
         return Loaded("matrix fp32", "fp32", self.run, self.compute(TOWER.example()), 8, forget=never)
 
 
-def test_images_go_through_in_full_blocks_and_the_rest_in_the_smallest_that_holds_it() -> None:
+def test_images_go_through_in_full_blocks_and_a_small_rest_in_short_ones() -> None:
     matrix = Matrix()
     engine = Engine(matrix.loaded(), TOWER, 8)
     matrix.batches.clear()
-    for count, blocks in ((1, [2]), (2, [2]), (3, [8]), (8, [8]), (10, [8, 2]), (19, [8, 8, 8])):
+    for count, blocks in ((1, [2]), (2, [2]), (3, [2, 2]), (5, [8]), (8, [8]), (10, [8, 2]), (19, [8, 8, 2, 2])):
         pixels = random_pixels(count, SIZE)
         np.testing.assert_array_equal(engine.run(pixels)[0], matrix.compute(pixels)[0])
         assert matrix.batches == blocks

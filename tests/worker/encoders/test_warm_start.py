@@ -67,7 +67,7 @@ def test_damaged_weights_are_noticed_replaced_by_torch_and_mended_at_the_next_st
     weights = tower_folder(tmp_path) / "model.bin"
     damaged = np.random.default_rng(0).standard_normal(weights.stat().st_size // 4).astype(np.float32).tobytes()
     weights.write_bytes(damaged)
-    with pytest.raises(ConfigurationError, match="cosine"):
+    with pytest.raises(ConfigurationError, match="does not work here"):
         OpenClipEncoder(f"local-dir:{tiny_clip}", "openvino-fp32", tmp_path)
     OpenClipEncoder(f"local-dir:{tiny_clip}", "openvino-fp32", tmp_path)
     (tower_folder(tmp_path) / "model.bin").write_bytes(damaged)
