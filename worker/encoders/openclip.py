@@ -50,6 +50,7 @@ class OpenClipEncoder:
     prompts: tuple[str, ...] = PROMPTS
     facets = FACETS
     thresholds = Thresholds(score=0.02, margin=0.05)
+    # Where CLIP's cosines of pictures and their captions usually lie; not calibrated for any one model.
     literal_score = 0.2
 
     def __init__(
