@@ -37,6 +37,8 @@ GENERIC = frozenset({"person", "animal", "mammal", "food", "vehicle", "clothing"
 OTHER_NAMES = {"couch": "sofa", "cell phone": "smartphone", "potted plant": "houseplant", "sports ball": "ball"}
 """COCO's names that the vocabulary may say otherwise; a label is also looked up as it is."""
 
+SAME_FIVE = ("chair", "car", "table", "dog", "cup")
+
 Row = dict[str, object]
 
 
@@ -66,7 +68,11 @@ def main() -> int:
     matcher = Matcher(model.vocabulary)
     print(report("shipped vocabulary, no threshold", matcher, rows, ranked))
     print(report("shipped vocabulary, as shown", matcher, rows, shown))
-    print(report("always the same five", matcher, rows, [constant(matcher, rows, model.vocabulary)] * len(rows)))
+    for what, five in (
+        ("always chair, car, table, dog, cup", [model.vocabulary.by_name[name] for name in SAME_FIVE]),
+        ("always the best five, chosen knowing the labels", constant(matcher, rows, model.vocabulary)),
+    ):
+        print(report(what, matcher, rows, [five] * len(rows)))
     read = sorted(random.Random(SEED).sample(range(len(rows)), READ))  # noqa: S311
     print(by_eye([(rows[i], shown[i]) for i in read], show=given.list))
     return 0
