@@ -53,9 +53,9 @@ Worker = tuple[subprocess.Popen[bytes], Path]
 
 def run(settings: Settings, photos: Path | None, out: Path) -> int:
     """Run a queue and a worker on the photographs, print a table, write the page; returns the exit status."""
-    out.mkdir(parents=True, exist_ok=True)
     library = photos or packaged_photographs(out / "photos")
     sidecars = out / "sidecars"
+    sidecars.mkdir(parents=True, exist_ok=True)
     refs = list(Inputs([library], settings.image_extensions, output=out))
     if not refs:
         raise ConfigurationError(f"{library}: there are no images in it")
