@@ -31,7 +31,9 @@ WEIGHTS_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f85
 MEAN, STD = 0.498, 0.502
 CLASS_PROMPTS = ("a photo of {}",)
 TOP = 20
-FORMAT = 2
+LEAST = 0.01
+"""Of the likeliest class: less than that is noise, which would blur a picture that is quite clear."""
+FORMAT = 3
 """Of `combine`; raised when its result changes."""
 
 
@@ -101,7 +103,8 @@ class StarterEncoder:
 def combine(probabilities: Embeddings, classes: Embeddings) -> Embeddings:
     """What the classifier says, as a direction among the class names.
 
-    The square root keeps the runners-up audible; the twenty likeliest classes are kept, and their embeddings summed.
+    The square root keeps the runners-up audible; the twenty likeliest classes are kept, less those that
+    have no chance beside the first, and their embeddings summed.
 
     Args:
         probabilities: (n, 1000), rows sum to 1.
@@ -111,7 +114,8 @@ def combine(probabilities: Embeddings, classes: Embeddings) -> Embeddings:
         (n, d) of unit length.
     """
     top = np.argpartition(probabilities, -TOP, axis=1)[:, -TOP:]
-    weights = np.sqrt(np.take_along_axis(probabilities, top, axis=1))
+    likely = np.take_along_axis(probabilities, top, axis=1)
+    weights = np.where(likely < LEAST * likely.max(axis=1, keepdims=True), 0, np.sqrt(likely))
     # Not a matrix product: its last bits would depend on the number of rows.
     return unit((weights[:, :, None] * classes[top]).sum(axis=1, dtype=np.float64))
 

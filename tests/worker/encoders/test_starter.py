@@ -13,9 +13,10 @@ from worker.encoders.starter import StarterEncoder, class_words, combine
 
 
 def plainly(probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Square root, twenty largest, weighted sum, unit length: as the method was measured."""
+    """Square root, twenty largest less the hopeless, weighted sum, unit length: as the method was measured."""
     weights = np.sqrt(probabilities)
     weights[weights < np.sort(weights, axis=1)[:, [-20]]] = 0
+    weights[probabilities < 0.01 * probabilities.max(axis=1, keepdims=True)] = 0
     images = weights @ classes
     return images / np.linalg.norm(images, axis=1, keepdims=True)
 
