@@ -85,7 +85,7 @@ def without(name: str) -> dict[str, Any]:
         '"text"',
         json.dumps({**without("schema"), "schema": "stockmeta/2"}),
         json.dumps(without("image")),
-        json.dumps({**without("x"), "extra": 1}),
+        json.dumps({**without("image"), "image": {"bucket": "b", "key": 1, "etag": None}}),
         json.dumps({**without("x"), "status": "great"}),
     ],
 )
