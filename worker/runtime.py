@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
+from threadpoolctl import threadpool_limits
+
 from tasks.errors import ConfigurationError
 from tasks.generation import generation_id, open_generation
 from tasks.inference import Inference, Judge
@@ -71,6 +73,9 @@ def make_encoder(settings: Settings) -> Encoder:
 
 def load_model(settings: Settings, progress: Progress | None = None) -> Model:
     """Load the model, embed the vocabulary, and say which generation that makes. Raises `ConfigurationError`."""
+    # Scoring is a small matrix product a batch. With more threads OpenBLAS splits it, and its idle threads spin on the
+    # cores that decode: measured, scoring took twice its own time in processor time.
+    threadpool_limits(1, user_api="blas")
     shipped = load_vocabulary(settings)
     encoder = make_encoder(settings)
     vocabulary = shipped.only(encoder.facets)
