@@ -23,20 +23,20 @@ demo: $(READY)  ## Tag ten photographs (or PHOTOS=folder) with a real queue and 
 	$(BIN)/stockmeta demo $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 test: $(READY)  ## All tests: unit, then those that start real servers, processes and models
-	$(BIN)/python -m pytest -m 'not integration' -n auto
+	$(BIN)/python -m pytest -m 'not integration' -p tests.no_torch -n auto
 	$(BIN)/python -m pytest -m integration
 
 test-unit: $(READY)  ## The fast tests only
-	$(BIN)/python -m pytest -m 'not integration' -n auto
+	$(BIN)/python -m pytest -m 'not integration' -p tests.no_torch -n auto
 
-check: $(READY)  ## Lint, types, import contracts, vocabulary, and that the docs agree with the commands
+check: $(READY)  ## Lint, types, import contracts, and that the docs agree with the commands and settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/docs.py --check
 
-docs: $(READY)  ## Write the commands' pages and the published schema again
+docs: $(READY)  ## Write again what the docs take from the code: each command's help, the settings
 	$(BIN)/python scripts/docs.py
 
 bench: $(READY)  ## Images a second, beside the bounds and a plain loop (PHOTOS=folder)

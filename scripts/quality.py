@@ -3,9 +3,9 @@
 The photographs are a folder with a `manifest.jsonl` (file, set, labels), not part of the project. Two measures:
 
 1. The labels' own names as a literal vocabulary, ranked by the corrected cosine: P@1, a right one among five, mAP.
-2. The shipped vocabulary as `stockmeta tag` shows it. A keyword is right when it is a label of the photograph, a synonym,
-   a parent or a child of one, or shares a whole word with it; generic keywords are neither shown nor counted. Whether a
-   keyword that matches no label is wrong only an eye can tell: `docs/quality-by-eye.tsv` holds those verdicts.
+2. The shipped vocabulary as `stockmeta tag` shows it. A keyword is right when it is a label of the photograph, a
+   synonym, a parent or a child of one, or shares a whole word with it; generic keywords are neither shown nor counted.
+   Whether a keyword that matches no label is wrong only an eye can tell: `docs/quality-by-eye.tsv` has the verdicts.
 """
 
 import argparse

@@ -1,6 +1,5 @@
 """What travels through the queue: JSON, versioned, never a URL."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,16 +10,14 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class TagMessage:
-    """A list of images to tag, by the generation that is to be made (`None`: whichever the worker makes)."""
+    """A list of images to tag."""
 
     refs: tuple[ImageRef, ...]
-    generation: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; about 150 bytes an image."""
         return {
             "v": VERSION,
-            "generation": self.generation,
             "refs": [{"bucket": ref.bucket, "key": ref.key, "etag": ref.etag} for ref in self.refs],
         }
 
@@ -29,14 +26,10 @@ class TagMessage:
         """Inverse of `to_dict`. Raises `ValueError` for anything else, saying what is wrong with it."""
         if not isinstance(data, dict) or data.get("v") != VERSION:
             raise ValueError(f"expected a message of version {VERSION}")
-        refs, generation = data.get("refs"), data.get("generation")
-        if not isinstance(refs, list) or not (generation is None or isinstance(generation, str)):
-            raise ValueError("expected a list of refs, and a generation or none")
-        return cls(tuple(_ref(ref) for ref in refs), generation)
-
-    def only(self, refs: Sequence[ImageRef]) -> Self:
-        """The same message for some of its images."""
-        return type(self)(tuple(refs), self.generation)
+        refs = data.get("refs")
+        if not isinstance(refs, list):
+            raise ValueError("expected a list of refs")
+        return cls(tuple(_ref(ref) for ref in refs))
 
 
 def _ref(data: object) -> ImageRef:

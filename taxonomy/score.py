@@ -17,6 +17,9 @@ from taxonomy.concepts import Vocabulary
 
 Floats = NDArray[np.float32]
 
+VERSION = 1
+"""Of the arithmetic here, in `policy` and in `categories`: raised when the same embedding would get other words."""
+
 BLOCK = 16
 """Rows scored at once, short blocks padded: a matrix product's last bits may depend on its shape, a record must not."""
 

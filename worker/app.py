@@ -19,10 +19,9 @@ def _settings() -> dict[str, Any]:
     settings = load_settings()
     return {
         "broker_url": settings.broker_url.get_secret_value() if settings.broker_url else None,
-        # A message is acknowledged after the commit, so that a killed worker's work is done again.
+        # A message is acknowledged after the commit, so that a killed worker's work is done again. The task
+        # puts back what did not end: one that raises is acknowledged, and would lose its images.
         "task_acks_late": True,
-        # Acknowledging a task that raised would lose its images; the tasks themselves decide what is final.
-        "task_acks_on_failure_or_timeout": False,
         # Fetching ahead would keep messages from idle workers.
         "worker_prefetch_multiplier": 1,
         # The bucket holds the results; result keys in Redis would pile up (celery#7801).

@@ -20,10 +20,12 @@ from taxonomy import categories, files
 from taxonomy.categories import Categorizer
 from taxonomy.concepts import TaxonomyError, Vocabulary
 from taxonomy.policy import Chooser, Policy
+from taxonomy.score import VERSION as SCORING
 from taxonomy.score import Scorer
 from worker.captioners.composed import ComposedCaptioner
 from worker.encoders import load_encoder
 from worker.encoders.texts import embed_vocabulary
+from worker.images.decode import VERSION as DECODING
 from worker.images.decode import Limits
 from worker.images.pool import DecoderPool
 from worker.settings import Settings
@@ -111,6 +113,7 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
             "categories": repr(schemes),
             "policy": repr(policy),
             "logit_scale": repr(encoder.logit_scale),
+            "arithmetic": repr((DECODING, SCORING)),
             "schema": SCHEMA,
         }
     )

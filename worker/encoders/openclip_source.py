@@ -60,6 +60,12 @@ class Source:
         known = open_clip.get_pretrained_cfg(self.open_clip, self.tag)
         if not known or self.open_clip not in open_clip.list_models():
             raise ConfigurationError(_unknown(self))
+        config = open_clip.get_model_config(self.open_clip) or {}
+        if known.get("quick_gelu") and not config.get("quick_gelu"):
+            # open_clip only warns, and then computes something else than these weights were trained for.
+            raise ConfigurationError(
+                f"{self.name} was trained with QuickGELU: ask for {self.open_clip}-quickgelu/{self.tag}"
+            )
         with _explained(self):
             return Path(open_clip.download_pretrained(known))
 

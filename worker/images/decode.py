@@ -39,6 +39,9 @@ _SIDEWAYS = (
 _THUMBNAIL_QUALITY = 80
 _LONGEST_WORDS = 200
 
+VERSION = 1
+"""Raised when the same file would give other pixels."""
+
 OUT_OF_MEMORY = "decoding it takes more memory than a decoder may use"
 
 

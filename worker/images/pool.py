@@ -51,7 +51,7 @@ class _End:
 
 
 class DecoderPool:
-    """The `Decoder` port. For any number of threads; the processes start at once.
+    """The `Decoder` port. For any number of threads; the processes start with the first image.
 
     Args:
         preprocess: the pixels that the model wants.
@@ -87,8 +87,6 @@ class DecoderPool:
         self._progress = time.monotonic()
         self._closing = threading.Event()
         self._pool = self._new_pool()
-        if not self._pool.active:
-            raise Unavailable("the decoder processes cannot be started")
         self._watcher = threading.Thread(target=self._watch, name="decoder-watch", daemon=True)
         self._watcher.start()
 
