@@ -5,8 +5,9 @@ keyword like the first is its rival far more often than its neighbour. And a sen
 So it takes little from far down the list, from among rivals only equals, and of an unsure picture it says one wide
 thing.
 
-With `starter` on 206 COCO photographs, judged by the words of the people who described them: the first mention is
-right in 0.72, in 0.64 without hedging; what else could be said of unsure pictures would be right in 0.3.
+With `starter` on 206 COCO photographs, judged by their labels: the first mention is right in 0.71 and one of the
+widest words (food, animal, vehicle …) in 0.32; hedging more (0.9 and 0.2 below) makes that 0.73 and 0.39, less (0.5 and
+0.06) 0.65 and 0.24. What else could be said of unsure pictures would be right in 0.3.
 """
 
 from collections.abc import Sequence
@@ -16,9 +17,9 @@ from taxonomy.concepts import Concept, Vocabulary
 from taxonomy.policy import Chosen
 from worker.captioners import english
 
-SPECIFIC = 0.9
+SPECIFIC = 0.7
 """A narrower concept is said for its parent from this share of the parent's score on."""
-SURE = 0.2
+SURE = 0.1
 """Below this score the best keyword is said alone, and widely."""
 WIDE = 0.5
 """Share of its score that a parent needs to be said for it then."""
