@@ -130,9 +130,9 @@ def test_rivals_are_not_neighbours() -> None:
 
 
 def test_unsure_pictures_get_one_wide_thing() -> None:
-    assert caption(dog=0.15, ball=0.14, beach=0.14).caption == "A dog."
-    assert caption(dog=0.15, mammal=0.12, animal=0.06).caption == "A mammal."
-    assert caption(dog=0.15, mammal=0.12, animal=0.08) == Words("An animal", "An animal.", "An animal.")
+    assert caption(dog=0.075, ball=0.07, beach=0.07).caption == "A dog."
+    assert caption(dog=0.075, mammal=0.06, animal=0.03).caption == "A mammal."
+    assert caption(dog=0.075, mammal=0.06, animal=0.04) == Words("An animal", "An animal.", "An animal.")
 
 
 def test_nothing_is_said_twice() -> None:
