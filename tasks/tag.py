@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -18,6 +18,9 @@ from taxonomy.categories import Categorizer
 from taxonomy.policy import Chooser, Chosen
 
 logger = logging.getLogger(__name__)
+
+REPLACEMENTS = 2
+"""How often an image may be replaced under our hands in one run before it is left to the next."""
 
 FLAGS = ("mature", "minor", "brand", "text")
 """What a person should look at before an image is sold. No encoder is asked yet, and the record says so."""
@@ -74,9 +77,17 @@ class Tagger:
         return Outcome(ref, self.publisher.publish(record, source) if self.publisher else record)
 
     def attempt(self, ref: ImageRef) -> Outcome:
-        """`tag`, with every trouble as an outcome: what is not committed has a record whose status is `failed`."""
+        """`tag`, with every trouble as an outcome: what is not committed has a record whose status is `failed`.
+
+        An image that was replaced while it was worked on is worked on again, unless one version of it was asked for.
+        """
         status = Status.FAILED
         try:
+            for _ in range(REPLACEMENTS):
+                with suppress(Vanished):
+                    return self.tag(ref)
+                if ref.etag is not None:
+                    break
             return self.tag(ref)
         except Rejected as error:
             # Of the key itself: such an image can have no record, so it is reported every time.
