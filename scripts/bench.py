@@ -9,6 +9,7 @@ Weights do not matter for speed: without `--model`, a ViT-B-32 with random weigh
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from tasks.layout import FOLDER_KEYS, Layout
@@ -57,6 +59,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured, in turn")
     parser.add_argument("--web", type=int, default=768, help="number of web-size photographs")
     parser.add_argument("--large", type=int, default=160, help="number of 14-megapixel photographs")
+    parser.add_argument("--memory", type=int, default=2000, help="images over which memory is watched; 0: not")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stockmeta-bench-") as folder:
         scratch = Path(folder)
@@ -68,6 +71,9 @@ def main() -> int:
         for case in cases(given.photos, scratch, given.web, given.large):
             for line in measure(case, settings, model, scratch / "out", given.rounds):
                 print(line, flush=True)
+            if given.memory:
+                print(memory(case.files, settings, model, given.memory), flush=True)
+                given.memory = 0
     return 0
 
 
@@ -184,6 +190,28 @@ def whole(files: Sequence[Path], settings: Settings, model: Model, out: Path) ->
     if wrong or sum(1 for _ in out.rglob("*.jpg.json")) != len(files):
         raise SystemExit(f"{len(wrong)} of {len(files)} were not tagged, the first: {wrong[:1]}")
     return len(files) / seconds
+
+
+def memory(files: Sequence[Path], settings: Settings, model: Model, count: int) -> str:
+    """Resident memory of this process and of its decoders, after a tenth of the images and after all of them."""
+    inputs = Inputs(files, settings.image_extensions)
+    this = psutil.Process()
+
+    def resident() -> tuple[float, float]:
+        children = [child.memory_info().rss for child in this.children(recursive=True)]
+        return this.memory_info().rss / 1e6, sum(children) / 1e6
+
+    seen: list[tuple[float, float]] = []
+    with Runtime(settings, model, inputs.stores) as runtime:
+        refs = itertools.islice(itertools.cycle(list(inputs)), count)
+        for done, _ in enumerate(tag_many(runtime.tagger, refs, settings.threads), 1):
+            if done in (count // 10, count):
+                seen.append(resident())
+    (first, first_children), (last, last_children) = seen
+    return (
+        f"  memory after {count // 10} images {first:.0f} MB and {first_children:.0f} MB in the decoders, "
+        f"after {count} {last:.0f} and {last_children:.0f}"
+    )
 
 
 def plain_loop(files: Sequence[Path], name: str) -> float:
