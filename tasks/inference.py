@@ -157,6 +157,8 @@ class Inference:
         """Judge a batch; where that fails, its halves: memory may be short, and one image must not fail others."""
         try:
             results = self._judge.judge(np.stack([pixels for pixels, _ in batch]))
+            if len(results) != len(batch):
+                raise ValueError(f"{len(batch)} images went in and {len(results)} results came out")
         except Exception as error:
             if len(batch) > 1:
                 logger.warning("a batch of %d failed (%s); trying halves", len(batch), error)

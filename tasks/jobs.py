@@ -4,6 +4,7 @@ import logging
 from typing import Any, Protocol, cast
 
 from celery import Task, shared_task
+from celery.exceptions import Reject
 
 from tasks.messages import TagMessage
 from tasks.tag import Tagger, tag_many
@@ -43,4 +44,8 @@ def tag(self: "Task[Any, None]", message: object) -> None:
     if unfinished:
         again = TagMessage(tuple(unfinished)).to_dict()
         countdown = min(MOST_SECONDS, BACKOFF_SECONDS * 2 ** min(self.request.retries, 10))
-        raise self.retry(args=(again,), countdown=countdown)
+        try:
+            raise self.retry(args=(again,), countdown=countdown)
+        except Reject as error:
+            # The queue did not take it, being full or away. Celery would acknowledge the message and lose its images.
+            raise Reject(str(error), requeue=True) from error

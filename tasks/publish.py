@@ -5,6 +5,7 @@ is gone. What another worker committed for the same content is kept, never overw
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tasks.errors import Conflict, Vanished
@@ -50,12 +51,16 @@ class Publisher:
         done, failed = self._paths(ref)
         path, other = (done, failed) if record.status.done else (failed, done)
         committed, etag = self._put(path, record, source)
-        self._remove(other)
+        _, outdated = self._read(other)
         try:
             source.stat(ref.key, record.image.etag)
         except Vanished:
             self._remove(path, etag)
             raise
+        # Looked up before the source was, removed after: so it is of no newer content than what was just committed, and
+        # a worker that slept removes nothing that others committed meanwhile.
+        if outdated is not None:
+            self._remove(other, outdated)
         return committed
 
     def _put(self, path: str, record: Record, source: Store) -> tuple[Record, str]:
@@ -93,15 +98,10 @@ class Publisher:
         except ValueError:
             return None, etag
 
-    def _remove(self, path: str, etag: str | None = None) -> None:
-        """Remove what is there, or what was written there under `etag`; somebody else's newer write stays."""
-        found = self.sidecars.read(path) if etag is None else (b"", etag)
-        if found is None:
-            return
-        try:
-            self.sidecars.delete(path, if_match=found[1])
-        except (Conflict, Vanished):
-            return
+    def _remove(self, path: str, etag: str) -> None:
+        """Remove what was written under `etag`; somebody else's newer write stays."""
+        with suppress(Conflict, Vanished):
+            self.sidecars.delete(path, if_match=etag)
 
     def _paths(self, ref: ImageRef) -> tuple[str, str]:
         return self.layout.done(self.generation, ref), self.layout.failed(self.generation, ref)

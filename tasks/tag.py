@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from tasks.errors import Conflict, Rejected, Unavailable, Vanished
+from tasks.errors import Conflict, Reason, Rejected, Unavailable, Vanished
 from tasks.inference import Inference, Scored
 from tasks.ports import Captioner, Decoded, Decoder, Stat, Store
 from tasks.publish import Publisher
@@ -60,14 +60,17 @@ class Tagger:
         """Work on one image to its end.
 
         Raises:
-            Rejected: its key is too long for a record.
+            Rejected: its key is too long for a record, or lies among the outputs.
             Vanished: it is gone, or not the one that was asked for any more.
             Unavailable: something outside did not answer; nothing is committed.
         """
         source = self.sources.get(ref.bucket)
         if source is None:
-            raise Vanished(f"no store here is called {ref.bucket!r}")
+            # Not `Vanished`, which would end the image: this worker was told of another library.
+            raise Unavailable(f"there is no {ref.bucket!r} here")
         if self.publisher:
+            if self.publisher.sidecars is source and self.publisher.layout.is_output(ref.key):
+                raise Rejected(Reason.KEY_INVALID, "it lies among the outputs, which are never taken for input")
             self.publisher.layout.check(ref)
         stat = source.stat(ref.key, ref.etag)
         before = self.publisher.current(ref, stat.etag) if self.publisher else None
@@ -201,15 +204,22 @@ def tag_many(tagger: Tagger, refs: Iterable[ImageRef], threads: int) -> Iterator
     `refs` is read only as far ahead as `threads`, so that it may be a listing of millions.
     """
     waiting: deque[Future[Outcome]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="image") as pool:
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="image")
+    trouble: Exception | None = None
+    try:
         try:
             for ref in refs:
                 waiting.append(pool.submit(tagger.attempt, ref))
                 if len(waiting) >= 2 * threads:
                     yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            # Reached early when the caller stops, as at Ctrl-C: what has not begun does not begin.
-            for future in waiting:
-                future.cancel()
+        except Exception as error:  # noqa: BLE001 - raised again below
+            # Of the listing: what was listed before it is finished first.
+            trouble = error
+        while waiting:
+            yield waiting.popleft().result()
+        if trouble is not None:
+            raise trouble
+    finally:
+        # Reached early when the caller stops, as at Ctrl-C: what has not begun does not begin, and what has is not
+        # waited for; it ends when the decoder is closed.
+        pool.shutdown(wait=False, cancel_futures=True)

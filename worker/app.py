@@ -3,7 +3,7 @@
 `celery -A worker.app worker --pool threads` runs a worker: the model is loaded at its start, not at import.
 """
 
-from pathlib import Path
+import logging
 from typing import Any
 
 from celery import Celery
@@ -11,14 +11,21 @@ from celery.signals import worker_init, worker_shutdown
 
 from tasks.errors import ConfigurationError
 from tasks.layout import FOLDER_KEYS, OUTPUT_ROOT, Layout
-from worker.settings import Settings, load_settings
+from worker.settings import Settings, drop_celery_variables, load_settings
+
+logger = logging.getLogger(__name__)
 
 
 def _settings() -> dict[str, Any]:
     """What Celery and its Redis transport must be told; each line says what happens otherwise."""
     settings = load_settings()
+    if settings.broker_url is None:
+        raise ConfigurationError("the queue needs STOCKMETA_BROKER_URL, such as redis://localhost:6379/0")
+    drop_celery_variables()
     return {
-        "broker_url": settings.broker_url.get_secret_value() if settings.broker_url else None,
+        "broker_url": settings.broker_url.get_secret_value(),
+        # Model and decoder are shared by all tasks of a process: a forked child would have neither.
+        "worker_pool": "threads",
         # A message is acknowledged after the commit, so that a killed worker's work is done again. The task
         # puts back what did not end: one that raises is acknowledged, and would lose its images.
         "task_acks_late": True,
@@ -63,28 +70,30 @@ app.add_defaults(_settings)
 @worker_init.connect
 def _load(**_: Any) -> None:
     """Build the runtime before the first message is taken, and hang it on the application, where tasks find it."""
+    try:
+        app.stockmeta = _runtime(load_settings())
+    except Exception as error:
+        # Celery logs what a signal's receiver raises and goes on: a worker without a model, which loses every message.
+        logger.exception("the worker cannot start")
+        raise SystemExit(2) from error
+
+
+def _runtime(settings: Settings) -> Any:
     from worker.runtime import Runtime, load_model
     from worker.storage.local import LocalStore
 
-    settings = load_settings()
-    library = _library(settings)
-    source = LocalStore(library)
+    if settings.library is None:
+        raise ConfigurationError("a worker needs to know its library: set STOCKMETA_LIBRARY to a folder")
+    source = LocalStore(settings.library)
     if settings.output is None:
         sidecars = source, Layout(OUTPUT_ROOT, FOLDER_KEYS)
     else:
         settings.output.mkdir(parents=True, exist_ok=True)
         sidecars = LocalStore(settings.output), Layout("", FOLDER_KEYS)
-    runtime = Runtime(settings, load_model(settings), {source.bucket: source}, sidecars)
-    app.stockmeta = runtime
+    return Runtime(settings, load_model(settings), {source.bucket: source}, sidecars)
 
 
 @worker_shutdown.connect
 def _close(**_: Any) -> None:
     if app.stockmeta is not None:
         app.stockmeta.close()
-
-
-def _library(settings: Settings) -> Path:
-    if settings.library is None:
-        raise ConfigurationError("a worker needs to know its library: set STOCKMETA_LIBRARY to a folder")
-    return settings.library

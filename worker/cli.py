@@ -1,5 +1,6 @@
 """The `stockmeta` command. Results are NDJSON on standard output; everything else goes to standard error."""
 
+import errno
 import logging
 import os
 import sys
@@ -72,10 +73,12 @@ def tag(
     min_score: Annotated[
         float | None, typer.Option(help="No keyword below this score; default: the model's own threshold.")
     ] = None,
-    personal: Annotated[bool, typer.Option(help="Allow keywords for age, gender, origin and the like.")] = False,
+    personal: Annotated[
+        bool | None, typer.Option("--personal/--no-personal", help="Keywords for age, gender, origin and the like.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the images that would be tagged.")] = False,
 ) -> None:
-    r"""Tag images here and now: one JSON record a line, in the order given.
+    """Tag images here and now: one JSON record a line, in the order given.
 
     Exit status: 0 all tagged, 1 some rejected or failed (their records say why), 2 wrong usage, 130 interrupted.
 
@@ -84,7 +87,7 @@ def tag(
       stockmeta tag photos/
       stockmeta tag photos/ --out sidecars/ --language en,ko > records.ndjson
       find . -name '*.jpg' | stockmeta tag - --vocabulary words.txt --max-keywords 5
-    """
+    """  # noqa: D301 - \b keeps the lines of the examples apart
     from worker.commands import tag as command
 
     settings = load_settings(
@@ -94,7 +97,7 @@ def tag(
         languages=language,
         max_keywords=max_keywords,
         min_score=min_score,
-        personal=personal or None,
+        personal=personal,
     )
     raise typer.Exit(command.run(settings, paths, out, dry_run=dry_run))
 
@@ -136,17 +139,24 @@ def demo(
 def main() -> None:
     """Entry point: what we raise on purpose becomes one line and an exit status, never a traceback."""
     try:
-        app()
+        # Not standalone: that would turn Ctrl-C and a closed pipe into exit status 1, which here means something else.
+        sys.exit(app(standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        console.say("interrupted; run the same command again to go on")
+        sys.exit(130)
+    except typer.TyperException as error:
+        error.show()  # type: ignore[attr-defined]  # every one that parsing raises has it
+        sys.exit(error.exit_code)
     except ConfigurationError as error:
         console.say(str(error))
         sys.exit(2)
     except StockmetaError as error:
         console.say(str(error))
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.say("interrupted; run the same command again to go on")
-        sys.exit(130)
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            console.say(str(error))
+            sys.exit(os.EX_IOERR)
         # The reader, `head` for one, has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

@@ -15,8 +15,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-ERR = 2
-
 
 def stderr() -> Console:
     """A console on standard error, as it is now."""
@@ -25,8 +23,9 @@ def stderr() -> Console:
 
 def emit(line: str) -> None:
     """One line of results, flushed, so that a pipe's reader sees it at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    # Bytes: a record is UTF-8 whatever the terminal's locale says.
+    sys.stdout.buffer.write(line.encode() + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def say(message: str) -> None:

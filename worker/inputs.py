@@ -24,8 +24,8 @@ class Inputs:
         given: folders and files.
         extensions: of images, lower case, without the dot.
         output: never taken for input, nor is any `.stockmeta` folder.
-        unique: whether two folders of one name are an error, as they are where sidecars are written; otherwise the
-            second one's bucket gets a suffix.
+        unique: whether two folders given under one name are an error, as they are where sidecars are written; otherwise, and
+            for files given by themselves, the second one's bucket gets a suffix.
         stores: by bucket, as they come up.
         left: files of the folders that were not taken, so far.
     """
@@ -41,10 +41,10 @@ class Inputs:
     def __iter__(self) -> Iterator[ImageRef]:
         """References, in the order given. Raises `ConfigurationError` for two folders of one name, if `unique`."""
         for path in self.given:
-            if path.is_dir():
+            if _is_dir(path):
                 yield from self._folder(path)
             else:
-                yield ImageRef(self._bucket(path.parent), path.name)
+                yield self._file(path)
 
     def _folder(self, folder: Path) -> Iterator[ImageRef]:
         bucket = self._bucket(folder)
@@ -57,26 +57,47 @@ class Inputs:
             else:
                 self.left += 1
 
+    def _file(self, path: Path) -> ImageRef:
+        """A file by itself, where links lead. One that is not to be found is that image's trouble, and said of it."""
+        try:
+            real = path.resolve()
+            return ImageRef(self._bucket(real.parent, unique=False), _text(real.name))
+        except (OSError, RuntimeError, ConfigurationError):
+            # No store has such a name, so the reference ends as one that is not there.
+            return ImageRef(f"{_text(str(path.parent))}/", _text(path.name))
+
     def _skip(self, root: Path) -> tuple[str, ...]:
         """Prefixes of keys that are output."""
         if self.output is None or not self.output.resolve().is_relative_to(root) or self.output.resolve() == root:
             return (OUTPUT_ROOT,)
         return OUTPUT_ROOT, f"{self.output.resolve().relative_to(root).as_posix()}/"
 
-    def _bucket(self, folder: Path) -> str:
+    def _bucket(self, folder: Path, *, unique: bool | None = None) -> str:
         root = folder.resolve()
         if root not in self._buckets:
             name = root.name or "root"
             if name in self.stores:
-                if self.unique:
+                if self.unique if unique is None else unique:
                     raise ConfigurationError(
                         f"{folder}: another folder given is called {name!r} too, and their sidecars would mix; "
                         "give the folder above both, or use two --out folders"
                     )
                 name = f"{name}-{hashlib.sha256(str(root).encode(errors='surrogateescape')).hexdigest()[:8]}"
-            self._buckets[root] = name
             self.stores[name] = LocalStore(root, name)
+            self._buckets[root] = name
         return self._buckets[root]
+
+
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long for the system, or a folder that may not be looked into
+        return False
+
+
+def _text(name: str) -> str:
+    """A name as text: bytes that are not UTF-8, which no record can hold, are spelt out."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def expand(arguments: Iterable[str], lines: Iterable[str]) -> Iterator[Path]:

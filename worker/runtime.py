@@ -81,6 +81,8 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
     shipped = load_vocabulary(settings)
     encoder = make_encoder(settings)
     vocabulary = shipped.only(encoder.facets)
+    if not vocabulary.concepts:
+        raise ConfigurationError(f"the vocabulary has no concepts of a kind that {encoder.model} can tell")
 
     def report(what: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(what, done, total)

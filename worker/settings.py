@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     """Languages of the keywords' labels, such as `en,ko`."""
     max_keywords: int = Field(49, ge=1, le=1000)
     """At most so many keywords an image; agencies take 49 or 50."""
-    min_score: float | None = None
+    min_score: float | None = Field(None, allow_inf_nan=False)
     """No keyword below this score; default: the model's own threshold."""
     personal: bool = False
     """Whether keywords may name personal attributes (age, gender, origin …)."""
@@ -73,10 +73,21 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("stockmeta"))
     """Converted models and embedded vocabularies; may be deleted at any time."""
 
+    @field_validator("image_extensions")
+    @classmethod
+    def _plain(cls, extensions: frozenset[str]) -> frozenset[str]:
+        return frozenset(extension.lower().lstrip(".") for extension in extensions)
+
     @field_validator("languages", "image_extensions", "formats", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def drop_celery_variables() -> None:
+    """Make Celery connect where we say: its own variables would come before any broker that it is given."""
+    for name in ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL"):
+        os.environ.pop(name, None)
 
 
 def load_settings(**given: Any) -> Settings:

@@ -128,3 +128,15 @@ def test_a_broken_sidecar_is_replaced(source: MemoryStore, publisher: Publisher)
     publisher.sidecars.put(path, b"{half", if_match=None)
     committed = publisher.publish(record(source), source)
     assert publisher.current(ImageRef("photos", KEY)) == committed
+
+
+def test_a_stale_rejection_does_not_remove_a_newer_result(source: MemoryStore, publisher: Publisher) -> None:
+    stale = record(source, Status.REJECTED)
+    source.put(KEY, b"other", if_match=source.stat(KEY).etag)
+    newer = publisher.publish(record(source), source)
+
+    with pytest.raises(Vanished):
+        publisher.publish(stale, source)
+
+    assert paths(publisher) == [f"{GENERATION}/done/photos/a/b.jpg.json"]
+    assert publisher.current(ImageRef("photos", KEY)) == newer

@@ -144,7 +144,7 @@ def test_each_trouble_is_its_own_images(tagger: Tagger, source: MemoryStore, cap
         ("tagged", None, True),
         ("rejected", "key_too_long", False),
     ]
-    assert tagger.attempt(ImageRef("elsewhere", "0.jpg")).record.reason == "vanished"
+    assert tagger.attempt(ImageRef("elsewhere", "0.jpg")).record.reason == "unavailable"
 
 
 def test_a_bug_is_logged_and_stops_nothing(tagger: Tagger, decoder: Inline, caplog: pytest.LogCaptureFixture) -> None:

@@ -81,7 +81,7 @@ def test_folders_of_one_name_are_told_apart(run: Run, tmp_path: Path) -> None:
     result = run("tag", *paths)
     assert result.status == 0
     assert len({record["image"]["bucket"] for record in result.records}) == 2
-    refused = run("tag", *paths, "--out", tmp_path / "out")
+    refused = run("tag", *(path.parent for path in paths), "--out", tmp_path / "out")
     assert refused.status == 2
     assert "is called '05' too" in refused.err
 
@@ -162,8 +162,50 @@ def test_wrong_usage_is_exit_status_2_with_a_line_that_says_what(run: Run, argum
     assert "Traceback" not in result.err
 
 
+def test_the_listing_goes_on_after_names_that_cannot_be(run: Run, photos: Path, tmp_path: Path) -> None:
+    lines = [tmp_path / "no folder" / "a.jpg", "x" * 300, "bad\udcff.jpg", photos / "blue.jpg"]
+    result = run("tag", "-", "--out", tmp_path / "out", stdin="".join(f"{line}\n" for line in lines))
+    assert [record["status"] for record in result.records] == ["failed", "failed", "failed", "tagged"]
+    assert result.keys[2] == "bad\\xff.jpg"
+    assert result.status == 1
+
+
+def test_a_file_named_outright_may_be_a_link(run: Run, photos: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.jpg"
+    link.symlink_to(photos / "blue.jpg")
+    assert run("tag", link).status == 0
+
+
+def test_options_come_before_the_environment(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "own.tsv"
+    table.write_text("id\tlabel\tflags\nx:1\twoman\tpersonal\nx:2\tsea\t\n", encoding="utf-8")
+    monkeypatch.setenv("STOCKMETA_PERSONAL", "true")
+    arguments = ("tag", photos / "blue.jpg", "--vocabulary", table)
+    assert {word["id"] for word in run(*arguments).records[0]["keywords"]} == {"x:1", "x:2"}
+    assert {word["id"] for word in run(*arguments, "--no-personal").records[0]["keywords"]} == {"x:2"}
+
+
+def test_a_vocabulary_without_concepts_is_wrong_usage(run: Run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.tsv").write_text("id\tlabel\n", encoding="utf-8")
+    result = run("tag", photos, "--vocabulary", tmp_path / "own.tsv")
+    assert (result.status, result.records) == (2, [])
+
+
+@pytest.mark.parametrize("options", [("--min-score", "nan"), ("--out", __file__)])
+def test_options_that_make_no_sense(run: Run, photos: Path, options: tuple[str, str]) -> None:
+    assert run("tag", photos, *options).status == 2
+
+
 def test_help_teaches() -> None:
-    for name in ("tag", "check", "demo"):
+    for name, lines in {
+        "tag": ["stockmeta tag photos/", "Exit status:"],
+        "check": ["Exit status:"],
+        "demo": [],
+    }.items():
         result = CliRunner().invoke(cli.app, [name, "--help"])
         assert result.exit_code == 0
-        assert "Exit status" in result.output or name == "demo"
+        begun = [line.strip() for line in result.output.splitlines()]
+        for start in lines:
+            assert any(line.startswith(start) for line in begun), result.output

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from celery import Celery
+from kombu.utils.url import parse_url
 from PIL import Image
 
 from tasks.errors import Conflict
@@ -19,7 +20,7 @@ from tasks.layout import OUTPUT_ROOT
 from worker import console
 from worker.broker import embedded_broker
 from worker.runtime import load_vocabulary, make_decoder, make_encoder
-from worker.settings import Settings
+from worker.settings import Settings, drop_celery_variables
 from worker.storage.local import LocalStore
 
 PACKAGES = ("stockmeta", "celery", "kombu", "redis", "torch", "open_clip_torch", "openvino", "pillow", "numpy")
@@ -99,6 +100,14 @@ def _broker(settings: Settings) -> str:
 
 
 def _connect(url: str) -> None:
+    drop_celery_variables()
+    try:
+        parse_url(url)
+    except ValueError:
+        # Its own words would show a part of the URL, and that may be of the password.
+        raise ValueError(
+            "STOCKMETA_BROKER_URL is not a URL; special characters of a password are written %2F"
+        ) from None
     with Celery(broker=url) as client, client.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=5)
 

@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from celery import Celery
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tasks.errors import ConfigurationError, StockmetaError, Unavailable
 from tasks.layout import FOLDER_KEYS, Layout
@@ -26,7 +28,7 @@ from worker.broker import embedded_broker
 from worker.contact_sheet import Entry, render
 from worker.inputs import Inputs
 from worker.runtime import Model, load_model, make_decoder
-from worker.settings import Settings
+from worker.settings import Settings, drop_celery_variables
 from worker.storage.local import LocalStore
 
 PACKAGED = {
@@ -56,7 +58,9 @@ def run(settings: Settings, photos: Path | None, out: Path) -> int:
     library = photos or packaged_photographs(out / "photos")
     sidecars = out / "sidecars"
     sidecars.mkdir(parents=True, exist_ok=True)
-    refs = list(Inputs([library], settings.image_extensions, output=out))
+    source = LocalStore(library)
+    listed = Inputs([library], settings.image_extensions, output=out)
+    refs = [replace(ref, etag=source.stat(ref.key).etag) for ref in listed]
     if not refs:
         raise ConfigurationError(f"{library}: there are no images in it")
     with console.bars() as bars:
@@ -70,7 +74,7 @@ def run(settings: Settings, photos: Path | None, out: Path) -> int:
                 records.append(record)
                 bars.update("tagging", len(records), len(refs))
         seconds = time.monotonic() - start
-        entries = _entries(settings, model, LocalStore(library), records)
+        entries = _entries(settings, model, source, records)
     what = f"{len(records)} photographs, model {model.provenance.model} on {model.provenance.engine}"
     page = out / "contact-sheet.html"
     title = f"stockmeta: {library.resolve().name}"
@@ -105,13 +109,14 @@ def _worker(settings: Settings, broker: str, library: Path, sidecars: Path, log:
         "OUTPUT": str(sidecars.resolve()),
         "MODEL": settings.model,
         "LANGUAGES": ",".join(settings.languages),
-        "CACHE_DIR": str(settings.cache_dir),
+        "CACHE_DIR": str(settings.cache_dir.resolve()),
     }
     environment = os.environ | {f"STOCKMETA_{name}": value for name, value in given.items()}
-    command = [sys.executable, "-m", "celery", "--app", "worker.app", "worker", "--pool", "threads"]
+    # -P and a folder of its own: Celery imports from the working directory, which may hold a `worker.py` of somebody's.
+    command = [sys.executable, "-P", "-m", "celery", "--app", "worker.app", "worker", "--pool", "threads"]
     command += ["--concurrency", "2", "--without-mingle", "--without-gossip", "--loglevel", "INFO"]
     with log.open("wb") as file:
-        process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)  # noqa: S603
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT, cwd=log.parent)  # noqa: S603
     try:
         yield process, log
     finally:
@@ -124,6 +129,7 @@ def _worker(settings: Settings, broker: str, library: Path, sidecars: Path, log:
 
 
 def _publish(broker: str, refs: Sequence[ImageRef]) -> None:
+    drop_celery_variables()
     with Celery("stockmeta", broker=broker) as sender:
         sender.send_task("stockmeta.tag", args=(TagMessage(tuple(refs)).to_dict(),), queue="uploads")
 
@@ -132,9 +138,9 @@ def _committed(store: LocalStore, generation: str, refs: Sequence[ImageRef], wor
     """Each image's record, as soon as it is committed. Raises `Unavailable` when the worker dies or takes too long."""
     process, log = worker
     publisher = Publisher(store, Layout("", FOLDER_KEYS), generation)
-    give_up = time.monotonic() + PATIENCE_SECONDS
     for ref in refs:
-        while (record := publisher.current(ref)) is None:
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while (record := publisher.current(ref, ref.etag)) is None:
             if process.poll() is not None:
                 raise Unavailable(f"the worker stopped with status {process.returncode}; its log is {log}")
             if time.monotonic() > give_up:
@@ -165,5 +171,6 @@ def _print_table(records: Sequence[Record]) -> None:
     for record in records:
         words = ", ".join(f"{word.labels['en']} {word.score:.2f}" for word in record.keywords[:6])
         adobe = ", ".join(category.label for category in record.categories.get("adobe", ()))
-        table.add_row(record.image.key, record.title or "", words or record.detail or "", adobe)
+        # As text: what stands in brackets in a file's name is not markup.
+        table.add_row(*map(Text, (record.image.key, record.title or "", words or record.detail or "", adobe)))
     Console(highlight=False).print(table)

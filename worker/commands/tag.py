@@ -26,6 +26,8 @@ def run(settings: Settings, paths: list[str], out: Path | None, *, dry_run: bool
         return _list(inputs)
     sidecars = None
     if out is not None:
+        if out.exists() and not out.is_dir():
+            raise ConfigurationError(f"--out {out}: it is not a folder")
         out.mkdir(parents=True, exist_ok=True)
         sidecars = LocalStore(out), Layout("", FOLDER_KEYS)
     total = None if "-" in paths or not sys.stderr.isatty() else sum(1 for _ in _inputs(settings, paths, out))

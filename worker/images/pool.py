@@ -201,5 +201,6 @@ def _verdict(error: BaseException, clock: float) -> _End:
     if code == -signal.SIGTERM:
         return _End(child.Failure(None, "the decoder was told to stop"), doubtful=True)
     if code < 0:
-        return _End(child.Failure(Reason.DECODER_CRASHED, f"the decoder crashed ({signal.Signals(-code).name})"))
+        name = signal.Signals(-code).name if -code in signal.valid_signals() else f"signal {-code}"
+        return _End(child.Failure(Reason.DECODER_CRASHED, f"the decoder crashed ({name})"))
     return _End(child.Failure(Reason.DECODER_CRASHED, f"the decoder exited with code {code}"), doubtful=True)

@@ -51,15 +51,19 @@ class LocalStore:
         self.bucket = self.root.name if bucket is None else bucket
         if not self.bucket or not _is_text(self.bucket):
             raise ConfigurationError(f"the folder {str(root)!r} has no name to go by; give its bucket a name")
+        self._mounted = self._identity()
 
     def stat(self, key: str, etag: str | None = None) -> Stat:
         """Look at an object, the one with `etag` if given. Raises `Vanished`, `Unavailable`."""
-        return self._stat(key, self._path(key), etag)
+        try:
+            return self._stat(key, self._path(key), etag)
+        except Vanished:
+            self._require_root()
+            raise
 
     def fetch(self, key: str, etag: str | None = None) -> Fetched:
         """The path to read an object from, after a look at its ETag. Raises `Vanished`, `Unavailable`."""
-        path = self._path(key)
-        return Fetched(self._stat(key, path, etag), path)
+        return Fetched(self.stat(key, etag), self._path(key))
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """A small object's bytes and ETag, of the same moment; `None` where there is none. Raises `Unavailable`."""
@@ -126,7 +130,7 @@ class LocalStore:
         folder, _, start = prefix.rpartition("/")
         if folder and not _is_key(folder):
             return
-        mounted = self._identity()
+        self._require_root()
         top = self._inside(folder)
         if top is None:
             return
@@ -140,8 +144,12 @@ class LocalStore:
                     yield found
                 else:
                     pending.append(self._names(found, f"{key}/"))
-        if self._identity() != mounted:
-            raise Unavailable(f"the folder {str(self.root)!r} was replaced or unmounted while it was listed")
+        self._require_root()
+
+    def _require_root(self) -> None:
+        """Raise `Unavailable` if the root is not the directory that it was: nothing can be said of its contents."""
+        if self._identity() != self._mounted:
+            raise Unavailable(f"the folder {str(self.root)!r} was replaced or unmounted")
 
     def _identity(self) -> tuple[int, int]:
         """Which directory the root is. An unmounted disk must not look like a library without images."""
