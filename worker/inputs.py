@@ -24,8 +24,8 @@ class Inputs:
         given: folders and files.
         extensions: of images, lower case, without the dot.
         output: never taken for input, nor is any `.stockmeta` folder.
-        unique: whether two folders given under one name are an error, as they are where sidecars are written; otherwise, and
-            for files given by themselves, the second one's bucket gets a suffix.
+        unique: whether two folders given under one name are an error, as they are where sidecars are written;
+            otherwise, and for files given by themselves, the second one's bucket gets a suffix.
         stores: by bucket, as they come up.
         left: files of the folders that were not taken, so far.
     """

@@ -165,7 +165,7 @@ def test_wrong_usage_is_exit_status_2_with_a_line_that_says_what(run: Run, argum
 def test_the_listing_goes_on_after_names_that_cannot_be(run: Run, photos: Path, tmp_path: Path) -> None:
     lines = [tmp_path / "no folder" / "a.jpg", "x" * 300, "bad\udcff.jpg", photos / "blue.jpg"]
     result = run("tag", "-", "--out", tmp_path / "out", stdin="".join(f"{line}\n" for line in lines))
-    assert [record["status"] for record in result.records] == ["failed", "failed", "failed", "tagged"]
+    assert [record["status"] for record in result.records] == ["failed", "rejected", "failed", "tagged"]
     assert result.keys[2] == "bad\\xff.jpg"
     assert result.status == 1
 
@@ -200,7 +200,7 @@ def test_options_that_make_no_sense(run: Run, photos: Path, options: tuple[str, 
 
 def test_help_teaches() -> None:
     for name, lines in {
-        "tag": ["stockmeta tag photos/", "Exit status:"],
+        "tag": ["stockmeta tag photos/", "find . -name", "Exit status:"],
         "check": ["Exit status:"],
         "demo": [],
     }.items():
