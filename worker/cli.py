@@ -1,6 +1,5 @@
 """The `stockmeta` command. Results are NDJSON on standard output; everything else goes to standard error."""
 
-import errno
 import logging
 import os
 import sys
@@ -23,6 +22,9 @@ app = typer.Typer(
     help="Title, caption, alt text, keywords and categories for stock photographs, written beside the images.",
     epilog="Settings can also be given in the environment, as STOCKMETA_… variables: see docs/settings.md.",
 )
+
+INTERRUPTED = 128 + 2
+"""Exit status after Ctrl-C, as of a program that SIGINT ends."""
 
 Model = Annotated[
     str | None,
@@ -139,11 +141,11 @@ def demo(
 def main() -> None:
     """Entry point: what we raise on purpose becomes one line and an exit status, never a traceback."""
     try:
-        # Not standalone: that would turn Ctrl-C and a closed pipe into exit status 1, which here means something else.
-        sys.exit(app(standalone_mode=False) or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        console.say("interrupted; run the same command again to go on")
-        sys.exit(130)
+        # Not standalone: errors of usage come here too, and Typer gives Ctrl-C as a status instead of ending silently.
+        status = app(standalone_mode=False) or 0
+        if status == INTERRUPTED:
+            console.say("interrupted; run the same command again to go on")
+        sys.exit(status)
     except typer.TyperException as error:
         error.show()  # type: ignore[attr-defined]  # every one that parsing raises has it
         sys.exit(error.exit_code)
@@ -154,12 +156,8 @@ def main() -> None:
         console.say(str(error))
         sys.exit(1)
     except OSError as error:
-        if error.errno != errno.EPIPE:
-            console.say(str(error))
-            sys.exit(os.EX_IOERR)
-        # The reader, `head` for one, has seen enough. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        console.say(str(error))
+        sys.exit(os.EX_IOERR)
 
 
 if __name__ == "__main__":

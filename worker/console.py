@@ -1,5 +1,6 @@
 """What people see on a terminal: progress and messages on standard error, records on standard output."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+CLOSED_PIPE = 128 + 13
+"""Exit status, as of a program that SIGPIPE ends."""
+
 
 def stderr() -> Console:
     """A console on standard error, as it is now."""
@@ -22,10 +26,15 @@ def stderr() -> Console:
 
 
 def emit(line: str) -> None:
-    """One line of results, flushed, so that a pipe's reader sees it at once."""
+    """One line of results, flushed, so that a pipe's reader sees it at once. Ends the command if nobody reads."""
     # Bytes: a record is UTF-8 whatever the terminal's locale says.
-    sys.stdout.buffer.write(line.encode() + b"\n")
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(line.encode() + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # The reader, `head` for one, has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(CLOSED_PIPE) from None
 
 
 def say(message: str) -> None:
