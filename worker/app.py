@@ -1,6 +1,6 @@
 """The Celery application. Importing it defines the application and does nothing else.
 
-`celery -A worker.app worker --pool threads` runs a worker: the model is loaded at its start, not at import.
+`celery -A worker.app worker` runs a worker: the model is loaded at its start, not at import.
 """
 
 import logging
