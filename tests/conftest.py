@@ -7,11 +7,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import jsonschema
 import pytest
 from PIL import Image
 
 from tasks import records
+
+# The same examples every time: a failure is a failure of the change. `--hypothesis-seed=random` looks for more.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("same")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCHEMA = REPOSITORY / "tasks" / "data" / "stockmeta-1.schema.json"

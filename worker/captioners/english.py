@@ -31,11 +31,15 @@ def clean(label: str) -> str:
             characters.append(" ")
         elif category[0] != "C" or character in JOINERS:
             characters.append(character)
-    words = " ".join("".join(characters).split())
-    start = next((i for i, character in enumerate(words) if character.isalnum()), len(words))
-    words = words[start:]
-    without = PREFACE.sub("", words, count=1) if PREFACE.match(words) else words
-    return without if without[:1].isalnum() else words
+    words = _from_letter(" ".join("".join(characters).split()))
+    preface = PREFACE.match(words)
+    # A label that is nothing but a preface still names something: a photo.
+    return (_from_letter(words[preface.end() :]) or preface[4]) if preface else words
+
+
+def _from_letter(text: str) -> str:
+    """What begins with the first letter or digit; empty where there is none."""
+    return text[next((i for i, character in enumerate(text) if character.isalnum()), len(text)) :]
 
 
 def plain(text: str) -> str:
