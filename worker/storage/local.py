@@ -1,6 +1,5 @@
 """A folder as a bucket: keys are paths relative to it, with `/` between the components."""
 
-import errno
 import fcntl
 import logging
 import os
@@ -11,19 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from tasks.errors import ConfigurationError, Conflict, Reason, Rejected, Unavailable, Vanished
 from tasks.ports import Fetched, Stat
+from worker.storage.files import GONE, file_status, opened, reporting, write
 
 MAX_COMPONENT = 255
 """Bytes in one component of a path; the limit of ext4, XFS, Btrfs, APFS and NTFS alike."""
 
 OWN = ".~stockmeta-"
 """Names that begin so are the store's own (locks, unfinished writes): never listed, never a key."""
-
-GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
-"""Errors of looking that mean no more than that no object is there."""
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +65,7 @@ class LocalStore:
         """A small object's bytes and ETag, of the same moment; `None` where there is none. Raises `Unavailable`."""
         try:
             # Without NONBLOCK a pipe by this name would hold us until somebody writes to it.
-            with _reporting(self.bucket, key), _opened(self._path(key), os.O_RDONLY | os.O_NONBLOCK) as file:
+            with reporting(self.bucket, key), opened(self._path(key), os.O_RDONLY | os.O_NONBLOCK) as file:
                 status = os.fstat(file.fileno())
                 return (file.read(), _etag(status)) if st.S_ISREG(status.st_mode) else None
         except Vanished:
@@ -87,16 +83,16 @@ class LocalStore:
             Rejected: a key that a folder cannot hold.
         """
         path = self._target(key)
-        with _reporting(self.bucket, key, writing=True):
+        with reporting(self.bucket, key, writing=True):
             # Not mkdir(parents=True), which is recursive and fails on the deepest keys that a path may have.
             missing = list(takewhile(lambda folder: not folder.is_dir(), path.parents))
             for folder in reversed(missing):
                 folder.mkdir(exist_ok=True)
             unfinished = path.with_name(f"{OWN}{uuid.uuid4().hex}")
             try:
-                _write(unfinished, data)
+                write(unfinished, data)
                 with self._locked(path):
-                    before = _file_status(path)
+                    before = file_status(path)
                     if (before and _etag(before)) != if_match:
                         raise Conflict(f"{self.bucket}: {key!r} was written by somebody else")
                     # Kernels stamp files in steps of milliseconds: two writes of equal size in one step would share
@@ -112,7 +108,7 @@ class LocalStore:
     def delete(self, key: str, *, if_match: str) -> None:
         """Remove an object if its ETag is `if_match`. Raises `Conflict`, `Vanished`, `Unavailable`."""
         path = self._path(key)
-        with _reporting(self.bucket, key), self._locked(path):
+        with reporting(self.bucket, key), self._locked(path):
             if self._stat(key, path).etag != if_match:
                 raise Conflict(f"{self.bucket}: {key!r} was written by somebody else")
             path.unlink()
@@ -177,7 +173,7 @@ class LocalStore:
     def _entry(self, key: str) -> Stat | Path | None:
         """What a listing makes of one entry: an object, a directory to go into, or nothing."""
         path = self.root / key
-        with _reporting(self.bucket, key):
+        with reporting(self.bucket, key):
             try:
                 status = path.lstat()
                 linked = st.S_ISLNK(status.st_mode)
@@ -195,7 +191,7 @@ class LocalStore:
         return Stat(key, _etag(status), status.st_size) if st.S_ISREG(status.st_mode) else None
 
     def _stat(self, key: str, path: Path, etag: str | None = None) -> Stat:
-        with _reporting(self.bucket, key):
+        with reporting(self.bucket, key):
             status = path.stat()
         if not st.S_ISREG(status.st_mode):
             raise Vanished(f"{self.bucket}: {key!r} is not a file")
@@ -242,47 +238,6 @@ class LocalStore:
             yield
         finally:
             os.close(descriptor)
-
-
-@contextmanager
-def _reporting(bucket: str, key: str, *, writing: bool = False) -> Iterator[None]:
-    """The operating system's errors as ours."""
-    try:
-        yield
-    except OSError as error:
-        message = f"{bucket}: {key!r}: {error.strerror}"
-        if writing and error.errno == errno.ENAMETOOLONG:
-            raise Rejected(Reason.KEY_TOO_LONG, "the path is longer than the file system allows") from error
-        if writing and error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
-            raise Rejected(Reason.KEY_INVALID, "a file and a folder cannot have the same path") from error
-        if not writing and error.errno in GONE:
-            raise Vanished(message) from error
-        raise Unavailable(message) from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Create a file and bring it to the disk."""
-    with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _opened(path: Path, flags: int) -> BinaryIO:
-    """A file opened with flags that `open` does not offer."""
-    mode = "wb" if flags & os.O_WRONLY else "rb"
-    return cast("BinaryIO", open(path, mode, opener=lambda name, _: os.open(name, flags | os.O_CLOEXEC, 0o666)))
-
-
-def _file_status(path: Path) -> os.stat_result | None:
-    """What is to be replaced, if anything. Raises `IsADirectoryError` for what is no file."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    if not st.S_ISREG(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    return status
 
 
 def _etag(status: os.stat_result) -> str:
