@@ -3,7 +3,8 @@
     StockmetaError
     ├── Rejected            the image is at fault; permanent; ends as a record with the reason
     ├── Unavailable         the outside world is at fault; worth another try; never ends as a record
-    ├── Vanished            the object is gone, or is no longer the one that was asked for
+    ├── Vanished            the object is gone
+    │   └── Replaced        it is there, with another content than the one that was asked for
     ├── Conflict            somebody else wrote the sidecar first
     └── ConfigurationError  the operator has to change something; says what
 
@@ -52,7 +53,11 @@ class Unavailable(StockmetaError):
 
 
 class Vanished(StockmetaError):
-    """The object is gone or was replaced since it was referred to."""
+    """The object is gone, or (`Replaced`) is no longer the one that was referred to."""
+
+
+class Replaced(Vanished):
+    """The object is there, with another content than the one that was asked for."""
 
 
 class Conflict(StockmetaError):

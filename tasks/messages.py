@@ -1,35 +1,92 @@
-"""What travels through the queue: JSON, versioned, never a URL."""
+"""What travels through the queue: JSON, versioned, never a URL. And the queue, as a Protocol."""
 
-from dataclasses import dataclass
-from typing import Any, Self
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
 
 from tasks.records import ImageRef
 
 VERSION = 1
+TASK = "stockmeta.tag"
+SUSPECT_TASK = "stockmeta.suspect"
+
+UPLOADS, BACKFILL, SUSPECTS = "uploads", "backfill", "suspects"
+QUEUES = (UPLOADS, BACKFILL, SUSPECTS)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
 class TagMessage:
-    """A list of images to tag."""
+    """A list of images to bring up to date: tagged if they are there, their sidecars removed if they are gone.
+
+    Attributes:
+        refs: without an ETag, whatever is there when they are worked on.
+        generation: the one to write, which the worker that takes it has to make; `None`: whatever that one makes.
+        id: its entry in the ledger.
+        tries: how often it has been put off.
+        again: published a second time, because nobody knows what became of the first: treated like a redelivery.
+    """
 
     refs: tuple[ImageRef, ...]
+    generation: str | None = None
+    id: str = field(default_factory=_new_id)
+    tries: int = 0
+    again: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; about 150 bytes an image."""
         return {
             "v": VERSION,
+            "id": self.id,
+            "generation": self.generation,
+            "tries": self.tries,
+            "again": self.again,
             "refs": [{"bucket": ref.bucket, "key": ref.key, "etag": ref.etag} for ref in self.refs],
         }
 
     @classmethod
     def from_dict(cls, data: object) -> Self:
-        """Inverse of `to_dict`. Raises `ValueError` for anything else, saying what is wrong with it."""
+        """Inverse of `to_dict`; all but `v` and `refs` may be absent, as in a message written by hand.
+
+        Raises `ValueError` for anything else, saying what is wrong with it.
+        """
         if not isinstance(data, dict) or data.get("v") != VERSION:
             raise ValueError(f"expected a message of version {VERSION}")
         refs = data.get("refs")
         if not isinstance(refs, list):
             raise ValueError("expected a list of refs")
-        return cls(tuple(_ref(ref) for ref in refs))
+        generation, name = data.get("generation"), data.get("id", "")
+        tries, again = data.get("tries", 0), data.get("again", False)
+        if not (generation is None or isinstance(generation, str)) or not isinstance(name, str):
+            raise ValueError("expected a generation or none, and an id")
+        if not isinstance(tries, int) or not isinstance(again, bool):
+            raise ValueError("expected a number of tries, and whether it comes again")
+        return cls(tuple(_ref(ref) for ref in refs), generation, name or _new_id(), tries, again)
+
+
+class Queue(Protocol):
+    """Where messages wait. Every message has an entry in the ledger from before it is published until it is done."""
+
+    def send(self, message: TagMessage, queue: str) -> None:
+        """Enter a message in the ledger and publish it. Raises `Unavailable`, within seconds, and may be repeated."""
+
+    def put_off(self, message: TagMessage, queue: str, seconds: float) -> None:
+        """Enter a message in the ledger, to be published so many seconds from now. Raises `Unavailable`."""
+
+    def done(self, message: TagMessage) -> None:
+        """Strike a message from the ledger: all its images ended, or are in another message. Raises `Unavailable`."""
+
+    def count_failure(self, ref: ImageRef, generation: str) -> int:
+        """Count a failure that this content caused (`ref` has its ETag); returns how many there are now.
+
+        Counts are kept for a week. Raises `Unavailable`.
+        """
+
+    def forget_failures(self, ref: ImageRef, generation: str) -> None:
+        """Begin to count anew. Raises `Unavailable`."""
 
 
 def _ref(data: object) -> ImageRef:

@@ -37,10 +37,10 @@ class Store(Protocol):
     bucket: str
 
     def stat(self, key: str, etag: str | None = None) -> Stat:
-        """Look at an object, the one with `etag` if given. Raises `Vanished`, `Unavailable`."""
+        """Look at an object, the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
 
     def fetch(self, key: str, etag: str | None = None) -> Fetched:
-        """Get an object, the one with `etag` if given. Raises `Vanished`, `Unavailable`."""
+        """Get an object, the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """Get a small object's bytes and ETag; `None` where there is none. Raises `Unavailable`."""

@@ -6,10 +6,10 @@ by an option comes first. Settings are built by a function call and passed down.
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.errors import ConfigurationError
@@ -48,10 +48,44 @@ class Settings(BaseSettings):
 
     broker_url: SecretStr | None = None
     """Redis for the queue, such as `redis://host:6379/0`."""
-    library: Path | None = None
-    """The folder whose images a worker may read."""
-    output: Path | None = None
-    """Where its sidecars go; default: `.stockmeta` in the library."""
+    library: str | None = None
+    """The images that a worker may read: a folder, or `s3://bucket` or `s3://bucket/prefix`."""
+    output: str | None = None
+    """Where sidecars go: a folder or `s3://bucket/prefix`; default: `.stockmeta/` in the library's folder or bucket."""
+
+    s3_endpoint: str | None = None
+    """URL of an S3-compatible store; default: Amazon's. Credentials are found by boto3, as always."""
+    s3_region: str | None = None
+    """Region; default: what boto3 finds."""
+    s3_addressing: Literal["auto", "path", "virtual"] = "auto"
+    """How a bucket is addressed: most stores other than Amazon's want `path`."""
+    s3_checksums: Literal["when_supported", "when_required"] = "when_supported"
+    """Whether requests carry checksums; some S3-compatible stores refuse them: `when_required`."""
+    s3_connect_seconds: float = Field(5.0, gt=0)
+    """How long a connection may take."""
+    s3_read_seconds: float = Field(30.0, gt=0)
+    """How long the store may be silent."""
+    s3_attempts: int = Field(4, ge=1)
+    """How often a request is tried, with growing pauses, before the image is put off."""
+
+    concurrency: int = Field(8, ge=1)
+    """Messages that a worker has in hand at once."""
+    visibility_seconds: int = Field(3600, ge=1)
+    """After so long a message that was not acknowledged is delivered again: its worker is taken for dead."""
+    deadline_seconds: float = Field(900.0, gt=0)
+    """A message that takes longer is put back with what is left of it; at most a third of the visibility timeout."""
+    grace_seconds: float = Field(20.0, ge=0)
+    """After SIGTERM a worker goes on with what it has in hand for so long, then puts the rest back."""
+    suspect_seconds: float = Field(300.0, gt=0)
+    """An image in a process of its own that takes longer is stopped, and has failed there."""
+    http_host: str = "127.0.0.1"
+    """Address on which `/metrics`, `/healthz` and `/readyz` are served."""
+    http_port: int | None = Field(None, ge=0, le=65535)
+    """Port for these; default: they are not served. 0 takes a free one and logs it."""
+    log_format: Literal["text", "json"] = "text"
+    """One JSON object a line, or text."""
+    webhook_secret: SecretStr | None = None
+    """What senders to `stockmeta listen webhook` have to present as `Authorization: Bearer …`."""
 
     image_extensions: Annotated[frozenset[str], NoDecode] = IMAGE_EXTENSIONS
     """What counts as an image in a listing: lower case, without dots."""
@@ -82,6 +116,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _deadline(self) -> Self:
+        # Else a message is delivered again while it is worked on, and again and again.
+        if 3 * self.deadline_seconds > self.visibility_seconds:
+            raise ValueError("visibility_seconds has to be at least three times deadline_seconds")
+        return self
 
 
 def drop_celery_variables() -> None:

@@ -115,9 +115,9 @@ def _connect(url: str) -> None:
 def _store(settings: Settings) -> str:
     if settings.library is None:
         return "no library (STOCKMETA_LIBRARY is not set): `tag` needs none"
-    source = LocalStore(settings.library)
+    source = LocalStore(Path(settings.library))
     some = next(iter(source.list()), None)
-    target = settings.output or settings.library / OUTPUT_ROOT
+    target = Path(settings.output) if settings.output else Path(settings.library) / OUTPUT_ROOT
     target.mkdir(parents=True, exist_ok=True)
     _conditional_writes(target)
     return f"{settings.library}: {'has files' if some else 'is empty'}; sidecars go to {target}"

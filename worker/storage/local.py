@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 
-from tasks.errors import ConfigurationError, Conflict, Reason, Rejected, Unavailable, Vanished
+from tasks.errors import ConfigurationError, Conflict, Reason, Rejected, Replaced, Unavailable, Vanished
 from tasks.ports import Fetched, Stat
 from worker.storage.files import GONE, file_status, opened, reporting, write
 
@@ -50,7 +50,7 @@ class LocalStore:
         self._mounted = self._identity()
 
     def stat(self, key: str, etag: str | None = None) -> Stat:
-        """Look at an object, the one with `etag` if given. Raises `Vanished`, `Unavailable`."""
+        """Look at an object, the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
         try:
             return self._stat(key, self._path(key), etag)
         except Vanished:
@@ -58,7 +58,7 @@ class LocalStore:
             raise
 
     def fetch(self, key: str, etag: str | None = None) -> Fetched:
-        """The path to read an object from, after a look at its ETag. Raises `Vanished`, `Unavailable`."""
+        """The path to read an object from, after a look at its ETag. Raises `Vanished`, `Replaced`, `Unavailable`."""
         return Fetched(self.stat(key, etag), self._path(key))
 
     def read(self, key: str) -> tuple[bytes, str] | None:
@@ -197,7 +197,7 @@ class LocalStore:
             raise Vanished(f"{self.bucket}: {key!r} is not a file")
         found = Stat(key, _etag(status), status.st_size)
         if etag not in (None, found.etag):
-            raise Vanished(f"{self.bucket}: {key!r} was replaced")
+            raise Replaced(f"{self.bucket}: {key!r} was replaced")
         return found
 
     def _inside(self, key: str) -> Path | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import count
 from threading import Lock
 
-from tasks.errors import Conflict, Reason, Rejected, Vanished
+from tasks.errors import Conflict, Reason, Rejected, Replaced, Vanished
 from tasks.ports import Fetched, Stat
 
 MAX_KEY = 1024
@@ -21,14 +21,16 @@ class MemoryStore:
         self._versions = count(1)
 
     def stat(self, key: str, etag: str | None = None) -> Stat:
-        """Look at an object, the one with `etag` if given. Raises `Vanished`."""
+        """Look at an object, the one with `etag` if given. Raises `Vanished`, `Replaced`."""
         return self.fetch(key, etag).stat
 
     def fetch(self, key: str, etag: str | None = None) -> Fetched:
-        """Get an object's bytes. Raises `Vanished`, also where there is another one than asked for."""
+        """Get an object's bytes. Raises `Vanished`, `Replaced`."""
         found = self.read(key)
-        if found is None or etag not in (None, found[1]):
-            raise Vanished(f"{self.bucket}: {key!r} is gone or was replaced")
+        if found is None:
+            raise Vanished(f"{self.bucket}: {key!r} is gone")
+        if etag not in (None, found[1]):
+            raise Replaced(f"{self.bucket}: {key!r} was replaced")
         data, current = found
         return Fetched(Stat(key, current, len(data)), data)
 

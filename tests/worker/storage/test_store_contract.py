@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import Conflict, Reason, Rejected, Vanished
+from tasks.errors import Conflict, Reason, Rejected, Replaced, Vanished
 from tasks.ports import Store
 from worker.storage.local import LocalStore
 from worker.storage.memory import MemoryStore
@@ -79,7 +79,7 @@ def test_an_object_that_was_replaced_is_not_the_one_asked_for(store: Store) -> N
     first = store.put("a", b"1", if_match=None)
     store.put("a", b"2", if_match=first)
     for look in (store.stat, store.fetch):
-        with pytest.raises(Vanished):
+        with pytest.raises(Replaced):
             look("a", first)
 
 
