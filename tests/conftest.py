@@ -18,6 +18,8 @@ from tasks import records
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("same")
 
+pytest_plugins = ["tests.servers"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCHEMA = REPOSITORY / "tasks" / "data" / "stockmeta-1.schema.json"
 
