@@ -1,0 +1,94 @@
+"""`Queue` on Redis: Celery's lists for delivery, the ledger for what delivery loses, counters for attempts."""
+
+import hashlib
+import json
+
+from celery import Celery
+from redis import Redis
+
+from tasks.messages import QUEUES, SUSPECT_TASK, SUSPECTS, TASK, TagMessage
+from tasks.records import ImageRef
+from worker.queue.connection import redis_errors
+from worker.queue.ledger import Ledger
+
+SENT = "stockmeta_sent"
+"""Header with the time of the ledger's entry."""
+WEEK = 7 * 24 * 3600
+FAILING = "stockmeta:failing"
+"""Sorted set of the counters that exist -> when they expire, so that they can be counted."""
+
+_COUNT = """
+local time = redis.call('TIME')
+local count = redis.call('INCR', KEYS[1])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[2], time[1] + ARGV[1], KEYS[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', time[1])
+return count
+"""
+
+
+class RedisQueue:
+    """The queue of a fleet. May be used from many threads.
+
+    Args:
+        sender: publishes; from `make_sender`, or a worker's own application.
+        client: from `connect`, on the same broker.
+    """
+
+    def __init__(self, sender: Celery, client: Redis) -> None:
+        self._sender = sender
+        self._client = client
+        self._ledger = Ledger(client)
+        self._count = client.register_script(_COUNT)
+
+    def send(self, message: TagMessage, queue: str) -> None:
+        """Enter a message in the ledger and publish it; one that is entered already gets a new time there.
+
+        Raises:
+            Unavailable: not entered, or entered and perhaps not published: then the sweeper will publish it, unless
+                it is sent again before. Comes within about ten seconds when Redis is frozen.
+        """
+        _check(queue)
+        with redis_errors("a message could not be published"):
+            self._publish(message, queue, self._ledger.enter(message, queue))
+
+    def put_off(self, message: TagMessage, queue: str, seconds: float) -> None:
+        """Enter a message to be published so many seconds from now, by a worker's sweeper. Raises `Unavailable`."""
+        _check(queue)
+        with redis_errors("a message could not be put off"):
+            self._ledger.defer(message, queue, seconds)
+
+    def done(self, message: TagMessage) -> None:
+        """Strike a message, published or put off. Raises `Unavailable`."""
+        with redis_errors("a message could not be struck from the ledger"):
+            self._ledger.strike([message.id])
+
+    def count_failure(self, ref: ImageRef, generation: str) -> int:
+        """Count a failure of this content in this generation; returns how many within a week of each other.
+
+        Raises `Unavailable`.
+        """
+        with redis_errors("a failure could not be counted"):
+            return int(self._count(keys=[_failures(ref, generation), FAILING], args=[WEEK]))
+
+    def forget_failures(self, ref: ImageRef, generation: str) -> None:
+        """Begin to count anew. Raises `Unavailable`."""
+        name = _failures(ref, generation)
+        with redis_errors("failures could not be forgotten"), self._client.pipeline(transaction=True) as pipe:
+            pipe.delete(name)
+            pipe.zrem(FAILING, name)
+            pipe.execute()
+
+    def _publish(self, message: TagMessage, queue: str, sent: float) -> None:
+        task = SUSPECT_TASK if queue == SUSPECTS else TASK
+        self._sender.send_task(task, args=(message.to_dict(),), queue=queue, headers={SENT: sent})
+
+
+def _check(queue: str) -> None:
+    if queue not in QUEUES:
+        raise ValueError(f"there is no queue {queue!r}; there are {', '.join(QUEUES)}")
+
+
+def _failures(ref: ImageRef, generation: str) -> str:
+    content = json.dumps([ref.bucket, ref.key, ref.etag, generation])
+    return f"stockmeta:failures:{hashlib.sha256(content.encode()).hexdigest()}"
