@@ -4,9 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PHOTOS ?=
+SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit check docs bench quality fmt clean
+.PHONY: help demo test test-unit faults check docs bench quality fmt clean
 
 help:  ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,11 +24,14 @@ demo: $(READY)  ## Tag ten photographs (or PHOTOS=folder) with a real queue and 
 	$(BIN)/stockmeta demo $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 test: $(READY)  ## All tests: unit, then those that start real servers, processes and models
-	$(BIN)/python -m pytest -m 'not integration' -p tests.no_torch -n auto
+	$(BIN)/python -m pytest -m 'not integration and not faults' -p tests.no_torch -n auto
 	$(BIN)/python -m pytest -m integration
 
 test-unit: $(READY)  ## The fast tests only
-	$(BIN)/python -m pytest -m 'not integration' -p tests.no_torch -n auto
+	$(BIN)/python -m pytest -m 'not integration and not faults' -p tests.no_torch -n auto
+
+faults: $(READY)  ## Kill, freeze and fill real servers and workers, and look what became of every image (SEED=1)
+	FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -m faults --timeout=900
 
 check: $(READY)  ## Lint, types, import contracts, and that the docs agree with the commands and settings
 	$(BIN)/ruff check .

@@ -1,0 +1,34 @@
+"""Small photographs to upload, each unlike all others, from a seed; and those that the injected faults know."""
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+TILES = 8
+SIZE = (96, 64)
+
+
+def photograph(seed: int, size: tuple[int, int] = SIZE) -> bytes:
+    """A JPEG of coloured tiles: another embedding for each seed, from any encoder."""
+    chance = np.random.default_rng(seed)
+    tiles = chance.integers(0, 256, (TILES, TILES, 3), np.uint8)
+    return _jpeg(Image.fromarray(tiles, "RGB").resize(size, Image.Resampling.NEAREST))
+
+
+def marked(mark: str, seed: int = 0) -> bytes:
+    """A photograph with a comment that `tests/faults/inject` looks for, such as `SEGFAULT`."""
+    chance = np.random.default_rng(seed)
+    tiles = chance.integers(0, 256, (TILES, TILES, 3), np.uint8)
+    return _jpeg(Image.fromarray(tiles, "RGB").resize(SIZE, Image.Resampling.NEAREST), comment=f"fault:{mark}".encode())
+
+
+def magenta() -> bytes:
+    """Pure magenta: the picture at which the injected encoder takes the whole process down."""
+    return _jpeg(Image.new("RGB", SIZE, (255, 0, 255)), quality=100, subsampling=0)
+
+
+def _jpeg(image: Image.Image, **options: object) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", **{"quality": 92, **options})
+    return buffer.getvalue()
