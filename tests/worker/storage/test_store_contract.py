@@ -1,6 +1,7 @@
 """What every store has to do, run against each of them."""
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,15 +9,31 @@ import pytest
 
 from tasks.errors import Conflict, Reason, Rejected, Replaced, Vanished
 from tasks.ports import Store
+from tests.servers import Server
+from tests.worker.storage.s3_stores import opened
 from worker.storage.local import LocalStore
 from worker.storage.memory import MemoryStore
+from worker.storage.s3 import S3Store
 
 WRITERS = 12
 
 
-@pytest.fixture(params=["local", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return LocalStore(tmp_path, "library") if request.param == "local" else MemoryStore("library")
+@pytest.fixture(params=["local", "memory", "s3-seaweed", "s3-moto"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    match request.param:
+        case "local":
+            yield LocalStore(tmp_path, "library")
+        case "memory":
+            yield MemoryStore("library")
+        case "s3-seaweed" | "s3-moto":
+            server: Server = request.getfixturevalue("seaweed" if request.param == "s3-seaweed" else "moto_server")
+            with opened(server, monkeypatch) as s3:
+                yield s3
+
+
+def makes_new_etags(store: Store) -> bool:
+    """On S3 an ETag is the content's hash: what is written again is what was there."""
+    return not isinstance(store, S3Store)
 
 
 def body(store: Store, key: str, etag: str | None = None) -> bytes:
@@ -26,7 +43,6 @@ def body(store: Store, key: str, etag: str | None = None) -> bytes:
 
 def test_what_is_put_is_found(store: Store) -> None:
     etag = store.put("2024/sea/wave.jpg", b"wave", if_match=None)
-    assert store.bucket == "library"
     assert store.stat("2024/sea/wave.jpg") == ("2024/sea/wave.jpg", etag, 4)
     assert store.stat("2024/sea/wave.jpg", etag).etag == etag
     assert store.read("2024/sea/wave.jpg") == (b"wave", etag)
@@ -65,10 +81,14 @@ def test_delete_is_conditional(store: Store) -> None:
     store.delete("a", if_match=second)
     with pytest.raises(Vanished):
         store.delete("a", if_match=second)
-    assert store.put("a", b"1", if_match=None) not in (first, second)
+    third = store.put("a", b"1", if_match=None)
+    assert third != second
+    assert third != first or not makes_new_etags(store)
 
 
 def test_etags_never_repeat_for_the_same_content(store: Store) -> None:
+    if not makes_new_etags(store):
+        pytest.skip("S3 promises no such thing; a sidecar's content never repeats")
     seen: list[str] = []
     for _ in range(200):
         seen.append(store.put("a", b"same", if_match=seen[-1] if seen else None))
@@ -83,8 +103,20 @@ def test_an_object_that_was_replaced_is_not_the_one_asked_for(store: Store) -> N
             look("a", first)
 
 
-def test_empty_objects_and_odd_names(store: Store) -> None:
-    keys = ["한글/사진 #1.jpg", "a b&c=d%2F+.jpg", "new\nline", "back\\slash", ".hidden", "quote'\""]
+def test_empty_objects_and_odd_names(store: Store, request: pytest.FixtureRequest) -> None:
+    keys = [
+        "한글/사진 #1.jpg",
+        "a b&c=d%2F+.jpg",
+        "new\nline",
+        "back\\slash",
+        ".hidden",
+        "quote'\"",
+        "e\u0301",
+        "\x7f\t",
+    ]
+    # What the servers cannot: moto routes no newline, SeaweedFS makes a slash of a backslash.
+    cannot = {"s3-moto": "new\nline", "s3-seaweed": "back\\slash"}
+    keys = [key for key in keys if key != cannot.get(request.node.callspec.params["store"])]
     for key in keys:
         store.put(key, b"", if_match=None)
     assert sorted(stat.key for stat in store.list()) == sorted(keys)
@@ -132,18 +164,18 @@ def test_the_empty_key(store: Store) -> None:
 def test_of_racing_threads_one_wins(store: Store) -> None:
     def write(n: int) -> str | None:
         try:
-            return store.put("deep/new/folder/a", str(n).encode(), if_match=current)
+            return store.put("deep/new/folder/a", f"{turn} {n}".encode(), if_match=current)
         except Conflict:
             return None
 
     current: str | None = None
     with ThreadPoolExecutor(WRITERS) as threads:
-        for _ in range(15):
+        for turn in range(15):
             etags = list(threads.map(write, range(WRITERS)))
             winners = [n for n, etag in enumerate(etags) if etag]
             assert len(winners) == 1
             current = etags[winners[0]]
-            assert store.read("deep/new/folder/a") == (str(winners[0]).encode(), current)
+            assert store.read("deep/new/folder/a") == (f"{turn} {winners[0]}".encode(), current)
 
 
 def test_threads_that_read_modify_and_write_lose_nothing(store: Store) -> None:

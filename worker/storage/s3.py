@@ -1,0 +1,248 @@
+"""One bucket of S3, or of a store that speaks S3."""
+
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from tasks.errors import Conflict, Reason, Rejected, Replaced, Unavailable, Vanished
+from tasks.ports import Fetched, Stat
+from worker.storage.s3_client import Connection, S3Options
+from worker.storage.s3_errors import BROKEN_OFF, ODD, STALE, code, refused, reporting, retried, translate
+
+MAX_KEY = 1024
+"""Bytes of UTF-8 in a key."""
+
+PART = 16 << 20
+"""Bytes read at once; what broke off is read again from the end of the last whole part."""
+
+PAUSE = 0.1
+"""Seconds before a body that broke off is asked for again; twice as long each time."""
+
+
+class S3Store:
+    """A bucket, with conditional writes. Safe to share among threads.
+
+    ETags are as S3 spells them, in quotes; those given to methods may lack the quotes, as in events.
+
+    A write whose answer was lost is sent again, and then refused because it had succeeded. So a refusal after more than
+    one try is looked into: where the object is byte for byte what was written, it is ours.
+
+    Args:
+        bucket: its name.
+        options: how to reach it.
+
+    Raises:
+        ConfigurationError: options of which no client can be made.
+    """
+
+    def __init__(self, bucket: str, options: S3Options) -> None:
+        self.bucket = bucket
+        self._attempts = options.attempts
+        self._connection = Connection(bucket, options)
+
+    def stat(self, key: str, etag: str | None = None) -> Stat:
+        """Look at an object, the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
+        self._require_key(key)
+        with reporting(self.bucket, key):
+            try:
+                response = self._call("head_object", Key=key)
+            except ClientError as error:
+                if not code(error).isdigit():
+                    raise
+                # An answer to HEAD has no body, so no reason: a missing bucket looks like a missing object. GET tells.
+                response = self._call("get_object", Key=key, Range="bytes=0-0")
+                response["Body"].close()
+            self._require_held(key)
+        found = Stat(key, response["ETag"], _size(response))
+        if etag is not None and quoted(etag) != found.etag:
+            raise Replaced(f"s3://{self.bucket}: {key!r} was replaced")
+        return found
+
+    def fetch(self, key: str, etag: str | None = None) -> Fetched:
+        """Get an object's bytes, of the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
+        self._require_key(key)
+        with reporting(self.bucket, key):
+            data, found = self._get(key, etag and quoted(etag))
+            self._require_held(key)
+        return Fetched(Stat(key, found, len(data)), data)
+
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        """An object's bytes and ETag, of the same moment; `None` where there is none. Raises `Unavailable`."""
+        for _ in range(self._attempts):
+            try:
+                fetched = self.fetch(key)
+            except Replaced:  # between two parts
+                continue
+            except Vanished:
+                return None
+            assert isinstance(fetched.body, bytes)  # noqa: S101 - for the type checker
+            return fetched.body, fetched.stat.etag
+        raise Unavailable(f"s3://{self.bucket}: {key!r} is written more often than it can be read")
+
+    def put(self, key: str, data: bytes, *, if_match: str | None) -> str:
+        """Write all or nothing if the object's ETag is `if_match`; returns the new ETag.
+
+        Raises:
+            Conflict: somebody else was first.
+            Unavailable: the store does not answer, or refuses the credentials.
+            Rejected: a key that S3 cannot hold, or this store not faithfully.
+        """
+        _check(key)
+        condition = {"IfNoneMatch": "*"} if if_match is None else {"IfMatch": quoted(if_match)}
+        with reporting(self.bucket, key, writing=True):
+            try:
+                etag: str = self._call("put_object", Key=key, Body=data, **condition)["ETag"]
+            except ClientError as error:
+                if not refused(error):
+                    raise
+                if if_match is None and not self._holds(key):
+                    raise Rejected(Reason.KEY_INVALID, "the store makes another key of it") from error
+                etag = self._written(key, data, error)
+            if not self._holds(key):
+                self._call("delete_object", Key=key, IfMatch=etag)
+                raise Rejected(Reason.KEY_INVALID, "the store makes another key of it")
+        return etag
+
+    def delete(self, key: str, *, if_match: str) -> None:
+        """Remove an object if its ETag is `if_match`. Raises `Conflict`, `Vanished`, `Unavailable`.
+
+        The ETag is compared before, and sent as a condition too. Not every store heeds or knows the condition, and
+        Amazon's says yes to removing what is not there. Where the store ignores it, a write between the two requests
+        would be lost, and found missing by the next listing.
+        """
+        if self.stat(key).etag != quoted(if_match):
+            raise Conflict(f"s3://{self.bucket}: {key!r} was written by somebody else")
+        with reporting(self.bucket, key, writing=True):
+            try:
+                self._call("delete_object", Key=key, IfMatch=quoted(if_match))
+            except ClientError as error:
+                if code(error) == "NotImplemented":
+                    self._call("delete_object", Key=key)
+                    return
+                if refused(error) and self._is_gone(key):
+                    if retried(error):
+                        return
+                    raise Vanished(f"s3://{self.bucket}: {key!r} is gone") from error
+                raise
+
+    def list(self, prefix: str = "") -> Iterator[Stat]:
+        """Every object whose key begins with `prefix`, a page of 1,000 at a time, in the store's own order.
+
+        Amazon's S3 orders by the keys' bytes, SeaweedFS by path component (`a/b` before `a b`).
+
+        Raises:
+            Unavailable: a page cannot be had; a listing with a hole would make its images look deleted.
+        """
+        if not _is_text(prefix):
+            return
+        after: dict[str, str] = {}
+        while True:
+            with reporting(self.bucket, prefix):
+                page = self._call("list_objects_v2", Prefix=prefix, **after)
+            for item in page.get("Contents", ()):
+                yield Stat(item["Key"], quoted(item["ETag"]), item["Size"])
+            if not page.get("IsTruncated"):
+                return
+            token = page.get("NextContinuationToken")
+            if not token or token == after.get("ContinuationToken"):
+                raise Unavailable(f"s3://{self.bucket}: the store broke off a listing without saying where to go on")
+            after = {"ContinuationToken": token}
+
+    def close(self) -> None:
+        """Close the connections; not needed where the process ends anyway."""
+        self._connection.client.close()
+
+    def _call(self, operation: str, **parameters: Any) -> Any:
+        client = self._connection.client
+        try:
+            return getattr(client, operation)(Bucket=self.bucket, **parameters)
+        except ClientError as error:
+            if code(error) in STALE and self._connection.renew(client):
+                return getattr(self._connection.client, operation)(Bucket=self.bucket, **parameters)
+            raise
+
+    def _get(self, key: str, etag: str | None) -> tuple[bytes, str]:
+        """A body and its ETag. botocore tries again until a body begins; what breaks off later goes on here.
+
+        Going on means a range from the last whole part, pinned to the ETag of what came before it.
+        """
+        parts: list[bytes] = []
+        tries = 0
+        while True:
+            before, had = len(parts), sum(map(len, parts))
+            condition = ({"IfMatch": etag} if etag else {}) | ({"Range": f"bytes={had}-"} if had else {})
+            response = self._call("get_object", Key=key, **condition)
+            try:
+                if had and not str(response.get("ContentRange", "")).startswith(f"bytes {had}-"):
+                    # The store does not know ranges, and sends all.
+                    parts, before = [], 0
+                with response["Body"] as body:
+                    while part := body.read(PART):
+                        parts.append(part)
+            except BROKEN_OFF as error:
+                # Only what was read in whole parts is kept, so that a store that dribbles does not go on for ever.
+                tries = 1 if len(parts) > before else tries + 1
+                if tries >= self._attempts:
+                    raise translate(error, self.bucket, key) from error
+                etag = response["ETag"]
+                time.sleep(random.uniform(0, PAUSE * 2**tries))  # noqa: S311 - a pause, no secret
+            else:
+                return b"".join(parts), response["ETag"]
+
+    def _written(self, key: str, data: bytes, error: ClientError) -> str:
+        """The ETag of what a write had written before it was refused. Raises `error` where it had not."""
+        found = self.read(key) if retried(error) else None
+        if found is None or found[0] != data:
+            raise error
+        return found[1]
+
+    def _require_key(self, key: str) -> None:
+        """Raise `Vanished` for what no object can be called."""
+        try:
+            _check(key)
+        except Rejected as error:
+            raise Vanished(f"s3://{self.bucket}: {key!r} is no key: {error.detail}") from error
+
+    def _require_held(self, key: str) -> None:
+        if not self._holds(key):
+            raise Vanished(f"s3://{self.bucket}: {key!r} is another key's object, says the store's listing")
+
+    def _holds(self, key: str) -> bool:
+        """Whether the store has an object under this key, and not under one that it made of it."""
+        if not ODD.search(key):
+            return True
+        page = self._call("list_objects_v2", Prefix=key, MaxKeys=1)
+        return any(item["Key"] == key for item in page.get("Contents", ()))
+
+    def _is_gone(self, key: str) -> bool:
+        try:
+            self.stat(key)
+        except Vanished:
+            return True
+        return False
+
+
+def quoted(etag: str) -> str:
+    """An ETag as HTTP spells it: events and some listings leave out the quotes."""
+    return etag if etag.endswith('"') else f'"{etag}"'
+
+
+def _size(response: Any) -> int:
+    """Length of the whole object, of which the answer may be a range."""
+    total = str(response.get("ContentRange", "")).rpartition("/")[2]
+    return int(total) if total.isdigit() else int(response["ContentLength"])
+
+
+def _check(key: str) -> None:
+    """Raise `Rejected` for what S3 cannot hold."""
+    if not key or "\0" in key or not _is_text(key):
+        raise Rejected(Reason.KEY_INVALID, "a key is text of at least one character, without NUL")
+    if len(key.encode()) > MAX_KEY:
+        raise Rejected(Reason.KEY_TOO_LONG, f"a key has at most {MAX_KEY} bytes")
+
+
+def _is_text(key: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in key)

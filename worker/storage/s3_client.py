@@ -1,0 +1,109 @@
+"""A bucket's client: how botocore is told to connect, to time out and to try again."""
+
+from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from tasks.errors import ConfigurationError
+from worker.storage.s3_errors import translate
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+RENEW_SECONDS = 5.0
+"""Credentials are looked for anew at most so often, after the store refused those in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class S3Options:
+    """How to reach a store.
+
+    Attributes:
+        endpoint: URL; `None` is Amazon's.
+        region: `None` is what boto3 finds.
+        addressing: whether the bucket is a part of the path or of the host's name.
+        checksums: whether requests carry checksums that S3 does not demand.
+        connect_seconds: how long a connection may take.
+        read_seconds: how long the store may be silent.
+        attempts: how often a request is tried.
+        connections: how many are kept open; as many as there are threads that use the store.
+    """
+
+    endpoint: str | None = None
+    region: str | None = None
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    checksums: Literal["when_supported", "when_required"] = "when_supported"
+    connect_seconds: float = 5.0
+    read_seconds: float = 30.0
+    attempts: int = 4
+    connections: int = 10
+
+
+class Connection:
+    """One client for all threads, replaced when its credentials no longer hold and others are found.
+
+    Raises:
+        ConfigurationError: options of which no client can be made.
+    """
+
+    def __init__(self, bucket: str, options: S3Options) -> None:
+        self._bucket, self._options = bucket, options
+        self._lock = Lock()
+        self.client, self._keys = self._make()
+        self._made = monotonic()
+
+    def renew(self, refused: "S3Client") -> bool:
+        """Whether there is a client with other credentials than `refused` has, now in `client`.
+
+        boto3 renews by itself what has an expiry date. This is for a file that somebody wrote anew.
+        """
+        with self._lock:
+            if self.client is not refused:
+                return True
+            if monotonic() - self._made < RENEW_SECONDS:
+                return False
+            self._made = monotonic()
+            client, keys = self._make()
+            if keys == self._keys:
+                client.close()
+                return False
+            # The refused client is not closed: other threads may be using it.
+            self.client, self._keys = client, keys
+            return True
+
+    def _make(self) -> "tuple[S3Client, Any]":
+        options = self._options
+        config = Config(
+            region_name=options.region,
+            connect_timeout=options.connect_seconds,
+            read_timeout=options.read_seconds,
+            max_pool_connections=options.connections,
+            # Tries again what did not arrive (resets, time-outs), 500, 502, 503, 504 and "slow down", with growing and
+            # random pauses; gives up sooner when most requests fail.
+            retries={"mode": "standard", "total_max_attempts": options.attempts},
+            # Firewalls forget connections that are idle while a model loads.
+            tcp_keepalive=True,
+            # Parameters are our own, and checking them is a tenth of a request's processor time.
+            parameter_validation=False,
+            s3={"addressing_style": options.addressing},
+            request_checksum_calculation=options.checksums,
+            response_checksum_validation=options.checksums,
+        )
+        try:
+            session = boto3.session.Session()
+            client = session.client("s3", endpoint_url=options.endpoint, config=config)
+            credentials = session.get_credentials()
+            return client, credentials and credentials.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise ConfigurationError(str(translate(error, self._bucket, ""))) from error
+        except ValueError as error:
+            # botocore's words for an endpoint or a region that is none.
+            raise ConfigurationError(
+                f"s3://{self._bucket}: no client can be made; check STOCKMETA_S3_ENDPOINT (a URL such as "
+                "https://store.example:9000) and STOCKMETA_S3_REGION"
+            ) from error
