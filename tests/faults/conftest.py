@@ -49,8 +49,26 @@ def _stage(
     request: pytest.FixtureRequest, tmp_path: Path, seaweed: Server, oracle: Oracle, faults_cache: Path
 ) -> Iterator[Stage]:
     """Redis, a bucket, and proxies before both; what it counted goes into the table."""
+    yield from _staged(request, tmp_path, seaweed, oracle, faults_cache)
+
+
+@pytest.fixture
+def starter_stage(
+    request: pytest.FixtureRequest, tmp_path: Path, seaweed: Server, faults_cache: Path
+) -> Iterator[Stage]:
+    """The same, for workers with the real model."""
+    oracle = Oracle("starter", faults_cache)
+    try:
+        yield from _staged(request, tmp_path, seaweed, oracle, faults_cache)
+    finally:
+        oracle.close()
+
+
+def _staged(
+    request: pytest.FixtureRequest, folder: Path, store: Server, oracle: Oracle, cache: Path
+) -> Iterator[Stage]:
     started = time.monotonic()
-    with stage(tmp_path, seaweed, oracle, SEED, CACHE_DIR=faults_cache) as made:
+    with stage(folder, store, oracle, SEED, CACHE_DIR=cache) as made:
         try:
             yield made
         finally:

@@ -99,6 +99,15 @@ class Program:
             return [top, *top.children(recursive=True)]
         return []
 
+    def session(self) -> list[psutil.Process]:
+        """What is still there of the process and all that it started, also after the process itself has ended."""
+        return [process for process in psutil.process_iter() if self._belongs(process)]
+
+    def _belongs(self, process: psutil.Process) -> bool:
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            return os.getsid(process.pid) == self.process.pid and process.status() != psutil.STATUS_ZOMBIE
+        return False
+
     def signal(self, number: signal.Signals, *, alone: bool = False) -> None:
         """Send a signal to all its processes, or to the first alone."""
         for process in self.tree()[: 1 if alone else None]:
@@ -108,10 +117,10 @@ class Program:
     def kill(self) -> None:
         """SIGKILL to all its processes at once, as when a container ends."""
         tree = self.tree()
-        # Whatever left the tree when its parent died is still in the session.
+        # Most of them at once; then whatever has a group of its own, or lost its parent.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        for process in tree:
+        for process in [*tree, *self.session()]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait()

@@ -53,6 +53,7 @@ class Passing:
 
 
 Rule = Callable[[Passing], None]
+Matches = Callable[[Passing], bool]
 
 
 class Cut(Exception):
@@ -256,7 +257,7 @@ def black_hole(until: threading.Event) -> Rule:
     return rule
 
 
-def once(matches: Callable[[Passing], bool], act: Callable[[], None]) -> Rule:
+def once(matches: Matches, act: Callable[[], None]) -> Rule:
     """Do something at the very moment when the first piece that matches is to pass; it passes afterwards."""
     waiting = threading.Lock()
 

@@ -37,7 +37,9 @@ class Oracle:
     """What every picture should get, worked out in this process, by the same model on the same bytes."""
 
     def __init__(self, model: str, cache_dir: Path) -> None:
-        self._settings = load_settings(model=model, cache_dir=cache_dir, decode_processes=1, threads=1)
+        self._settings = load_settings(
+            model=model, cache_dir=cache_dir, decode_processes=1, threads=1, inference_threads=1
+        )
         self._model = load_model(self._settings)
         self.generation = self._model.provenance.generation
         self._store = MemoryStore("oracle")
@@ -89,6 +91,11 @@ class Stage:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
         self.uploaded[key] = body
         return key
+
+    def remove(self, key: str) -> None:
+        """Delete a picture."""
+        self.s3.delete_object(Bucket=self.bucket, Key=key)
+        del self.uploaded[key]
 
     def publish(self, keys: Sequence[str], size: int = 64, queue: str = UPLOADS) -> list[TagMessage]:
         """Publish messages of so many images, straight to Redis and not through its proxy."""

@@ -1,0 +1,91 @@
+"""A Redis that is killed, frozen or full. Rows 12, 14 and 15."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tasks.errors import Unavailable
+from tasks.messages import UPLOADS, TagMessage
+from tasks.records import ImageRef
+from tests.conftest import REPOSITORY
+from tests.faults.processes import until
+from tests.faults.stage import Stage
+
+FULL = 1 << 20
+"""Less than an empty server uses: every write that needs memory is refused."""
+
+
+@pytest.mark.quick
+@pytest.mark.row("12", "Redis killed under load, and restarted on its file")
+def test_a_restart_of_redis_loses_nothing(stage: Stage) -> None:
+    keys = stage.upload(60)
+    worker = stage.worker(FAULT_ENCODER="slow:0.05")
+    stage.publish(keys, size=6)
+    until(lambda: stage.committed() > 5, 30, "the worker is under load")
+    stage.redis.kill()
+    time.sleep(2)
+    stage.redis.start()
+    assert stage.settle(60).done == len(keys)
+    assert worker.alive
+
+
+@pytest.mark.row("14", "Redis frozen")
+def test_a_frozen_redis_is_an_error_and_no_hang(stage: Stage) -> None:
+    keys = stage.upload(30)
+    worker = stage.worker(FAULT_ENCODER="slow:0.05")
+    stage.publish(keys[:20], size=5)
+    until(lambda: stage.committed() > 2, 30, "the worker is under load")
+    stage.redis.signal(signal.SIGSTOP)
+    try:
+        message = TagMessage(tuple(ImageRef(stage.bucket, key) for key in keys[20:]))
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match="Redis did not answer in time"):
+            stage.queue.send(message, UPLOADS)
+        assert time.monotonic() - started < 15
+        status = command(stage, "status")
+        assert status.returncode == 1
+        assert "Redis did not answer" in status.stderr
+    finally:
+        stage.redis.signal(signal.SIGCONT)
+    stage.queue.send(message, UPLOADS)
+    assert stage.settle(60).done == len(keys)
+    assert worker.alive
+
+
+@pytest.mark.row("15", "Redis full")
+def test_a_full_redis_is_waited_for(stage: Stage) -> None:
+    keys = stage.upload(40)
+    worker = stage.worker(FAULT_ENCODER="slow:0.05")
+    stage.publish(keys[:20], size=5)
+    until(lambda: stage.committed() > 2, 30, "the worker is under load")
+    stage.redis.client.config_set("maxmemory", FULL)
+    refs = tuple(ImageRef(stage.bucket, key) for key in keys[20:])
+    message = TagMessage(refs)
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="full"):
+            stage.queue.send(message, UPLOADS)
+        time.sleep(1)
+    stage.redis.client.config_set("maxmemory", 0)
+    stage.queue.send(message, UPLOADS)
+    if not worker.alive:
+        # Celery itself ends when it cannot acknowledge; a supervisor starts it again.
+        stage.notes.append("the worker ended, and was started again")
+        worker.kill()
+        stage.worker()
+    assert stage.settle(60).done == len(keys)
+
+
+def command(stage: Stage, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A command of ours on this stage, which has to end within half a minute."""
+    return subprocess.run(
+        [sys.executable, "-m", "worker.cli", *arguments],
+        env=stage.environment(),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
