@@ -60,7 +60,7 @@ def main() -> int:
     embeddings = encode(model.encoder, given.photos, rows)
     print(f"{len(rows)} photographs of {given.set}, {model.provenance.model} on {model.provenance.engine}")
     print(literal_names(model.encoder, settings.cache_dir, rows, embeddings))
-    chooser = Chooser(model.vocabulary, replace(model.chooser.policy, max_keywords=1000))
+    chooser = Chooser(model.vocabulary, replace(model.describer.chooser.policy, max_keywords=1000))
     scored = rescore(model.judge, embeddings)
     shown = [first_five(chooser.choose(one.raw, one.chance, one.score)) for one in scored]
     loose = Chooser(model.vocabulary, Policy())

@@ -5,6 +5,7 @@
     ├── Unavailable         the outside world is at fault; worth another try; never ends as a record
     ├── Vanished            the object is gone
     │   └── Replaced        it is there, with another content than the one that was asked for
+    ├── Crashed             the image brought the process down that worked on it alone
     ├── Conflict            somebody else wrote the sidecar first
     └── ConfigurationError  the operator has to change something; says what
 
@@ -19,7 +20,7 @@ class StockmetaError(Exception):
 
 
 class Reason(StrEnum):
-    """Why an image was rejected; part of the sidecar and of the metrics, so wire format."""
+    """Why an image was rejected, or failed; part of the sidecar and of the metrics, so wire format."""
 
     EMPTY = "empty_file"
     TOO_MANY_BYTES = "too_many_bytes"
@@ -30,12 +31,29 @@ class Reason(StrEnum):
     DECODER_CRASHED = "decoder_crashed"
     DECODER_TIMEOUT = "decoder_timeout"
     DECODER_MEMORY = "decoder_out_of_memory"
+    WORKER_CRASHED = "worker_crashed"
+    WORKER_TIMEOUT = "worker_timeout"
+    INTERNAL = "internal_error"
     KEY_TOO_LONG = "key_too_long"
     KEY_INVALID = "key_invalid"
 
 
 class Rejected(StockmetaError):
     """The image is at fault, and would be again.
+
+    Args:
+        reason: the machine-readable cause.
+        detail: one sentence that a person understands, without the image's key.
+    """
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Crashed(StockmetaError):
+    """The image brought down the process that worked on it alone, or kept it too long; counted, and tried again.
 
     Args:
         reason: the machine-readable cause.

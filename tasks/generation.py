@@ -62,6 +62,38 @@ def open_generation(store: Store, layout: Layout, generation: str) -> Current:
     return _change(store, layout, generation, opened)
 
 
+def join_generation(store: Store, layout: Layout, generation: str, *, open_new: bool = False) -> Current:
+    """Make sure that a worker may write a generation: one that serves or is being filled, or the library's first.
+
+    Args:
+        store: holds the pointer.
+        layout: where.
+        generation: what the worker makes.
+        open_new: whether to open it as the one being filled, if it is neither.
+
+    Raises:
+        ConfigurationError: the library is kept in another generation, or the pointer cannot be read.
+        Unavailable: the store does not answer, or too many write the pointer at once.
+    """
+
+    def joined(current: Current) -> Current:
+        if generation in current.written:
+            return current
+        if current.serving is None:
+            return replace(current, serving=generation)
+        if open_new and current.filling is None:
+            return replace(current, filling=generation)
+        kept = " and ".join(current.written)
+        raise ConfigurationError(
+            f"this worker makes generation {generation}, and {store.bucket!r} is kept in {kept}. A generation is one "
+            "way of making metadata: the model, the vocabulary, the languages, the thresholds and so on. Set them to "
+            "what they were; or, to fill a new generation beside the one that serves, start a worker "
+            "with --open-generation"
+        )
+
+    return _change(store, layout, generation, joined)
+
+
 def promote(store: Store, layout: Layout, generation: str) -> Current:
     """Let a generation serve, be it the one being filled or, for a rollback, an earlier one.
 

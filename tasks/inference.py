@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import Unavailable
+from tasks.observe import Observer, Silent
 from tasks.ports import Embeddings, Encoder, Pixels
 from tasks.records import Embedding
 from taxonomy.categories import Categorizer
@@ -43,6 +44,12 @@ class Judge:
     encoder: Encoder
     scorer: Scorer
     categorizers: Sequence[Categorizer]
+
+    def probe(self) -> None:
+        """Judge a picture that no model refuses. Raises whatever a model or a device that fails raises."""
+        size = self.encoder.preprocess.size
+        ramp = np.linspace(0, 255, size * size * 3).astype(np.uint8).reshape(1, size, size, 3)
+        self.judge(ramp)
 
     def judge(self, pixels: Pixels) -> list[Scored]:
         """Encode uint8 (n, size, size, 3) and score it."""
@@ -97,10 +104,23 @@ class Inference:
         judge: what to do with a batch.
         batch: at most so many images at once.
         patience: seconds that the first image of a batch waits at most.
+        observer: is told of batches.
+        on_broken: called once, in the inference thread, when the model or its device fails on a picture that was no
+            trouble before.
     """
 
-    def __init__(self, judge: Judge, batch: int, patience: float = 0.5) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        batch: int,
+        patience: float = 0.5,
+        observer: Observer | None = None,
+        on_broken: Callable[[], None] = lambda: None,
+    ) -> None:
         self._judge = judge
+        self._observer = observer or Silent()
+        self._on_broken = on_broken
+        self.broken: str | None = None
         self._batch = batch
         self._patience = patience
         self._changed = threading.Condition()
@@ -153,22 +173,50 @@ class Inference:
                 self._changed.wait(left)
             return [self._pending.popleft() for _ in range(min(self._batch, len(self._pending)))]
 
-    def _process(self, batch: Sequence[Arrival]) -> None:
-        """Judge a batch; where that fails, its halves: memory may be short, and one image must not fail others."""
+    def _process(self, batch: Sequence[Arrival]) -> bool:
+        """Judge a batch; where that fails, its halves: memory may be short, and one image must not fail others.
+
+        Returns whether every image passed in the end.
+        """
+        start = time.perf_counter()
         try:
             results = self._judge.judge(np.stack([pixels for pixels, _ in batch]))
             if len(results) != len(batch):
                 raise ValueError(f"{len(batch)} images went in and {len(results)} results came out")
-        except Exception as error:
-            if len(batch) > 1:
-                logger.warning("a batch of %d failed (%s); trying halves", len(batch), error)
-                self._process(batch[: len(batch) // 2])
-                self._process(batch[len(batch) // 2 :])
-                return
-            logger.exception("the encoder failed on a single image")
-            failure = Unavailable(f"the encoder failed: {error}")
-            failure.__cause__ = error
-            batch[0][1].set_exception(failure)
-            return
+        except Exception as error:  # noqa: BLE001 - told to whoever waits for the image
+            self._observer.batch_failed(len(batch))
+            if len(batch) == 1:
+                batch[0][1].set_exception(self._verdict(error))
+                return False
+            logger.warning("a batch of %d failed (%s); trying halves", len(batch), error)
+            return self._halve(batch)
+        self._observer.batch(len(batch), time.perf_counter() - start)
         for (_, future), result in zip(batch, results, strict=True):
             future.set_result(result)
+        return True
+
+    def _halve(self, batch: Sequence[Arrival]) -> bool:
+        half = len(batch) // 2
+        # Not `and`, which would leave the second half out.
+        passed = [self._process(batch[:half]), self._process(batch[half:])]
+        if all(passed) and half < self._batch:
+            # No image was at fault, so it was the size; what failed once would fail every time.
+            self._batch = max(half, 1)
+            logger.warning("batches have at most %d images from now on", self._batch)
+        return all(passed)
+
+    def _verdict(self, error: Exception) -> Exception:
+        """Whose fault it is that a single image failed: its own, if another picture passes; else the device's."""
+        logger.error("the encoder failed on a single image", exc_info=error)
+        if self.broken is None:
+            try:
+                self._judge.probe()
+            except Exception as general:  # noqa: BLE001 - devices fail in every way
+                self.broken = f"{type(general).__name__}: {general}"
+                logger.critical("the model does not work any more: %s", self.broken)
+                self._on_broken()
+            else:
+                return ValueError(f"the encoder fails on this image: {type(error).__name__}: {error}")
+        unavailable = Unavailable(f"the model does not work: {self.broken}")
+        unavailable.__cause__ = error
+        return unavailable

@@ -1,51 +1,71 @@
 """The Celery tasks: explicit names, JSON in, nothing out. They find what they need on the application."""
 
 import logging
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
 
-from tasks.messages import TagMessage
-from tasks.tag import Tagger, tag_many
+from tasks.errors import Unavailable
+from tasks.messages import SUSPECT_TASK, TASK, NewerMessage, TagMessage
 
 logger = logging.getLogger(__name__)
 
-BACKOFF_SECONDS, MOST_SECONDS = 5, 300
-BUG_ATTEMPTS = 3
-AGAIN = frozenset({"unavailable", "conflict"})
-"""What passes by itself, however long it takes; giving up would lose the images."""
+NEWER_SECONDS = 5
+"""Pause before a message of a newer version goes back, for a newer worker to take."""
 
 
-class Runtime(Protocol):
-    """What `worker.runtime` puts on the application."""
+class Delivery(NamedTuple):
+    """How a message came: from which queue, and whether it was given to a worker before that did not finish it."""
 
-    tagger: Tagger
-    threads: int
+    queue: str
+    redelivered: bool
 
 
-@shared_task(name="stockmeta.tag", bind=True, max_retries=None)
+class Worker(Protocol):
+    """Does what a message asks for. What does not end is in another message when `run` returns."""
+
+    def run(self, message: TagMessage, delivery: Delivery) -> None:
+        """Raises `Unavailable` when the queue does not take what is left: then the message has to go back itself."""
+
+
+class Service(Protocol):
+    """What `worker.service` puts on the application."""
+
+    work: Worker
+    suspects: Worker
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the process is to stop."""
+
+
+@shared_task(name=TASK, bind=True)
 def tag(self: "Task[Any, None]", message: object) -> None:
-    """Tag the images of one message.
+    """Bring the images of one message up to date."""
+    service: Service = cast("Any", self.app).stockmeta
+    _run(self, service, service.work, message)
 
-    Committed images are not touched again by a redelivery. What did not end, because a store or a device was not
-    there, goes back to the queue alone, later and later. A bug is tried a few times, then left in the log: the image
-    has no sidecar, and so is found by the next listing.
-    """
-    runtime: Runtime = cast("Any", self.app).stockmeta
-    unfinished = []
-    for outcome in tag_many(runtime.tagger, TagMessage.from_dict(message).refs, runtime.threads):
-        if outcome.committed:
-            continue
-        logger.warning("%r did not end: %s: %s", outcome.ref.key, outcome.record.reason, outcome.record.detail)
-        bug = outcome.record.reason == "internal_error" and self.request.retries < BUG_ATTEMPTS
-        if bug or outcome.record.reason in AGAIN:
-            unfinished.append(outcome.ref)
-    if unfinished:
-        again = TagMessage(tuple(unfinished)).to_dict()
-        countdown = min(MOST_SECONDS, BACKOFF_SECONDS * 2 ** min(self.request.retries, 10))
-        try:
-            raise self.retry(args=(again,), countdown=countdown)
-        except Reject as error:
-            # The queue did not take it, being full or away. Celery would acknowledge the message and lose its images.
-            raise Reject(str(error), requeue=True) from error
+
+@shared_task(name=SUSPECT_TASK, bind=True)
+def suspect(self: "Task[Any, None]", message: object) -> None:
+    """Bring one image up to date in a process of its own: it may be what brought a worker down."""
+    service: Service = cast("Any", self.app).stockmeta
+    _run(self, service, service.suspects, message)
+
+
+def _run(task: "Task[Any, None]", service: Service, worker: Worker, data: object) -> None:
+    """Only `Reject` with `requeue` keeps a message: a task that raises anything else is acknowledged."""
+    try:
+        message = TagMessage.from_dict(data)
+    except NewerMessage as error:
+        service.pause(NEWER_SECONDS)
+        raise Reject(str(error), requeue=True) from error
+    except ValueError as error:
+        # Nobody can ever read it, and it names no image. Its beginning is logged, without control characters.
+        logger.error("dropped what is no message (%s): %.200r", error, data)
+        return
+    info = cast("dict[str, Any]", task.request.delivery_info or {})
+    try:
+        worker.run(message, Delivery(str(info.get("routing_key")), bool(info.get("redelivered"))))
+    except Unavailable as error:
+        raise Reject(str(error), requeue=True) from error

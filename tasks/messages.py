@@ -18,6 +18,10 @@ def _new_id() -> str:
     return uuid.uuid4().hex
 
 
+class NewerMessage(ValueError):
+    """A message of a later version: for a worker that knows it."""
+
+
 @dataclass(frozen=True, slots=True)
 class TagMessage:
     """A list of images to bring up to date: tagged if they are there, their sidecars removed if they are gone.
@@ -51,9 +55,12 @@ class TagMessage:
     def from_dict(cls, data: object) -> Self:
         """Inverse of `to_dict`; all but `v` and `refs` may be absent, as in a message written by hand.
 
-        Raises `ValueError` for anything else, saying what is wrong with it.
+        Raises `ValueError` for anything else, saying what is wrong with it; `NewerMessage` for a later version.
         """
-        if not isinstance(data, dict) or data.get("v") != VERSION:
+        version = data.get("v") if isinstance(data, dict) else None
+        if isinstance(version, int) and version > VERSION:
+            raise NewerMessage(f"expected a message of version {VERSION}, found one of version {version}")
+        if not isinstance(data, dict) or version != VERSION:
             raise ValueError(f"expected a message of version {VERSION}")
         refs = data.get("refs")
         if not isinstance(refs, list):

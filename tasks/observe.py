@@ -42,9 +42,6 @@ class Observer(Protocol):
     def suspect_failed(self, reason: str) -> None:
         """An image failed in a process of its own, by its own fault."""
 
-    def event(self, source: str, verdict: str, images: int = 1) -> None:
-        """A listener took (`accepted`) or dropped references; `source` is `sqs`, `webhook` or `folder`."""
-
 
 class Silent:
     """An `Observer` that nobody listens to."""
@@ -74,7 +71,4 @@ class Silent:
         """Nothing."""
 
     def suspect_failed(self, reason: str) -> None:
-        """Nothing."""
-
-    def event(self, source: str, verdict: str, images: int = 1) -> None:
         """Nothing."""

@@ -7,6 +7,7 @@ is gone. What another worker committed for the same content is kept, never overw
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tasks.errors import Conflict, Vanished
 from tasks.layout import Layout
@@ -15,6 +16,21 @@ from tasks.records import ImageRef, Record
 
 ATTEMPTS = 5
 """Conditional writes before giving up; each refusal means that somebody else succeeded."""
+
+
+class Read(NamedTuple):
+    """A record as it was read, and its ETag; a sidecar that cannot be understood is there to be replaced."""
+
+    record: Record | None = None
+    etag: str | None = None
+
+
+class Seen(NamedTuple):
+    """What was there before the work: what is committed for this content, and what lay at the record's two paths."""
+
+    current: Record | None
+    done: Read
+    failed: Read
 
 
 @dataclass(frozen=True)
@@ -33,24 +49,36 @@ class Publisher:
 
     def current(self, ref: ImageRef, etag: str | None = None) -> Record | None:
         """What is committed for an image, done or terminal, for the content `etag` if given; `None` if nothing is."""
-        for path in self._paths(ref):
-            record, _ = self._read(path)
-            if record is not None and etag in (None, record.image.etag):
-                return record
-        return None
+        return self.look(ref, etag).current
 
-    def publish(self, record: Record, source: Store) -> Record:
+    def look(self, ref: ImageRef, etag: str | None = None) -> Seen:
+        """What is committed for an image, with what `publish` would have to read again otherwise."""
+        reads: list[Read] = []
+        for path in self._paths(ref):
+            reads.append(self._read(path))
+            record = reads[-1].record
+            if record is not None and etag in (None, record.image.etag):
+                return Seen(record, reads[0], reads[1] if len(reads) > 1 else Read())
+        return Seen(None, *reads)
+
+    def publish(self, record: Record, source: Store, seen: Seen | None = None) -> Record:
         """Commit a record, and return what is committed now: this record, or an equal that was there before.
 
+        Args:
+            record: what to commit.
+            source: where its image lies.
+            seen: what `look` gave before the work, which saves a request; it may be outdated.
+
         Raises:
-            Vanished: the source is gone or was replaced; nothing is left behind.
+            Vanished: the source is gone, or (`Replaced`) has another content; nothing is left behind.
             Conflict: others kept writing; work on it again.
             Unavailable: a store did not answer.
         """
         ref = ImageRef(record.image.bucket, record.image.key, record.image.etag)
         done, failed = self._paths(ref)
         path, other = (done, failed) if record.status.done else (failed, done)
-        committed, etag = self._put(path, record, source)
+        before = None if seen is None else seen.done if record.status.done else seen.failed
+        committed, etag = self._put(path, record, source, before)
         _, outdated = self._read(other)
         try:
             source.stat(ref.key, record.image.etag)
@@ -63,9 +91,24 @@ class Publisher:
             self._remove(other, outdated)
         return committed
 
-    def _put(self, path: str, record: Record, source: Store) -> tuple[Record, str]:
+    def forget(self, ref: ImageRef, source: Store) -> bool:
+        """Remove the records of an image that is gone; false if it is there (again), and then nothing is removed.
+
+        The records are looked up before the source is: one that was written since has another ETag, and stays.
+        """
+        found = [(path, etag) for path in self._paths(ref) if (etag := self._read(path).etag) is not None]
+        try:
+            source.stat(ref.key)
+        except Vanished:
+            for path, etag in found:
+                self._remove(path, etag)
+            return True
+        return False
+
+    def _put(self, path: str, record: Record, source: Store, seen: Read | None) -> tuple[Record, str]:
         for _ in range(ATTEMPTS):
-            before, etag = self._read(path)
+            before, etag = seen or self._read(path)
+            seen = None
             if before is not None and etag is not None:
                 if self._same(before, record):
                     return before, etag
@@ -87,16 +130,15 @@ class Publisher:
     def _same(before: Record, record: Record) -> bool:
         return (before.image.etag, before.status, before.reason) == (record.image.etag, record.status, record.reason)
 
-    def _read(self, path: str) -> tuple[Record | None, str | None]:
-        """A record and its ETag; a sidecar that cannot be read is there to be replaced."""
+    def _read(self, path: str) -> Read:
         found = self.sidecars.read(path)
         if found is None:
-            return None, None
+            return Read()
         data, etag = found
         try:
-            return Record.from_json(data), etag
+            return Read(Record.from_json(data), etag)
         except ValueError:
-            return None, etag
+            return Read(None, etag)
 
     def _remove(self, path: str, etag: str) -> None:
         """Remove what was written under `etag`; somebody else's newer write stays."""

@@ -5,35 +5,21 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
-from tasks.errors import Conflict, Reason, Rejected, Unavailable, Vanished
-from tasks.inference import Inference, Scored
-from tasks.ports import Captioner, Decoded, Decoder, Stat, Store
+from tasks.budget import Budget
+from tasks.describe import Describer, blank, unfinished
+from tasks.errors import Conflict, Reason, Rejected, Replaced, Unavailable, Vanished
+from tasks.inference import Inference
+from tasks.ports import Decoded, Decoder, Stat, Store
 from tasks.publish import Publisher
-from tasks.records import Category, Flag, Image, ImageRef, Keyword, Outcome, Record, Source, Status
-from taxonomy.categories import Categorizer
-from taxonomy.policy import Chooser, Chosen
+from tasks.records import Image, ImageRef, Outcome, Record, Status
 
 logger = logging.getLogger(__name__)
 
 REPLACEMENTS = 2
 """How often an image may be replaced under our hands in one run before it is left to the next."""
-
-FLAGS = ("mature", "minor", "brand", "text")
-"""What a person should look at before an image is sold. No encoder is asked yet, and the record says so."""
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What a record says of how it was made."""
-
-    generation: str
-    model: str
-    engine: str
-    taxonomy: str
 
 
 @dataclass(frozen=True)
@@ -44,57 +30,53 @@ class Tagger:
         sources: stores by bucket; what is in none of them is refused.
         publisher: where to commit; `None` keeps records in memory only.
         retry_terminal: whether an earlier rejection is tried again, or counts as done.
+        max_bytes: larger files are refused unread.
+        budget: bytes of files in memory at once.
     """
 
     sources: Mapping[str, Store]
     decoder: Decoder
     inference: Inference
-    chooser: Chooser
-    categorizers: tuple[Categorizer, ...]
-    captioner: Captioner
-    provenance: Provenance
+    describer: Describer
     publisher: Publisher | None = None
     retry_terminal: bool = False
+    max_bytes: int = 100 << 20
+    budget: Budget = field(default_factory=lambda: Budget(1 << 30))
 
     def tag(self, ref: ImageRef) -> Outcome:
         """Work on one image to its end.
 
         Raises:
             Rejected: its key is too long for a record, or lies among the outputs.
-            Vanished: it is gone, or not the one that was asked for any more.
+            Vanished: it is gone, or (`Replaced`) not the one that was asked for any more.
             Unavailable: something outside did not answer; nothing is committed.
         """
-        source = self.sources.get(ref.bucket)
-        if source is None:
-            # Not `Vanished`, which would end the image: this worker was told of another library.
-            raise Unavailable(f"there is no {ref.bucket!r} here")
-        if self.publisher:
-            if self.publisher.sidecars is source and self.publisher.layout.is_output(ref.key):
-                raise Rejected(Reason.KEY_INVALID, "it lies among the outputs, which are never taken for input")
-            self.publisher.layout.check(ref)
+        source = self._source(ref)
+        if self.publisher is None:
+            return Outcome(ref, self._work(ref, source.stat(ref.key, ref.etag), source))
+        if self.publisher.sidecars is source and self.publisher.layout.is_output(ref.key):
+            raise Rejected(Reason.KEY_INVALID, "it lies among the outputs, which are never taken for input")
+        self.publisher.layout.check(ref)
         stat = source.stat(ref.key, ref.etag)
-        before = self.publisher.current(ref, stat.etag) if self.publisher else None
-        if before and (before.status.done or not self.retry_terminal):
-            return Outcome(ref, before, cached=True)
-        record = self._work(ref, stat, source)
-        return Outcome(ref, self.publisher.publish(record, source) if self.publisher else record)
+        seen = self.publisher.look(ref, stat.etag)
+        if seen.current and (seen.current.status.done or not self.retry_terminal):
+            return Outcome(ref, seen.current, cached=True)
+        return Outcome(ref, self.publisher.publish(self._work(ref, stat, source), source, seen))
 
     def attempt(self, ref: ImageRef) -> Outcome:
         """`tag`, with every trouble as an outcome: what is not committed has a record whose status is `failed`.
 
         An image that was replaced while it was worked on is worked on again, unless one version of it was asked for.
+        The records of an image that is gone are removed.
         """
         status = Status.FAILED
         try:
-            for _ in range(REPLACEMENTS):
-                with suppress(Vanished):
-                    return self.tag(ref)
-                if ref.etag is not None:
-                    break
-            return self.tag(ref)
+            return self._persist(ref)
         except Rejected as error:
             # Of the key itself: such an image can have no record, so it is reported every time.
             status, reason, detail = Status.REJECTED, error.reason.value, error.detail
+        except Replaced as error:
+            reason, detail = "replaced", str(error)
         except Vanished as error:
             reason, detail = "vanished", str(error)
         except Conflict as error:
@@ -102,85 +84,73 @@ class Tagger:
         except Unavailable as error:
             reason, detail = "unavailable", str(error)
         except Exception as error:
-            logger.exception("a bug, met at image %r", ref.key)
+            logger.exception("a bug, met at an image", extra={"bucket": ref.bucket, "key": ref.key})
             reason, detail = "internal_error", f"{type(error).__name__}: {error}"
-        blank = self._blank(Image(ref.bucket, ref.key, ref.etag), status)
-        return Outcome(ref, replace(blank, reason=reason, detail=detail), committed=False)
+        return unfinished(self.describer.provenance, ref, status, reason, detail)
+
+    def committed(self, ref: ImageRef) -> bool:
+        """Whether there is nothing left to do for an image as it is now. Raises as `tag` does."""
+        stat = self._source(ref).stat(ref.key, ref.etag)
+        return self.publisher is not None and self.publisher.current(ref, stat.etag) is not None
+
+    def _persist(self, ref: ImageRef) -> Outcome:
+        for replacements in range(REPLACEMENTS + 1):
+            try:
+                return self.tag(ref)
+            except Replaced:
+                if ref.etag is not None or replacements == REPLACEMENTS:
+                    raise
+            except Vanished as gone:
+                if self.publisher is None or self.publisher.forget(ref, self._source(ref)):
+                    raise
+                if replacements == REPLACEMENTS:
+                    raise Replaced(f"{gone}; then it was there again") from gone
+        raise AssertionError("the last round returns or raises")
+
+    def _source(self, ref: ImageRef) -> Store:
+        source = self.sources.get(ref.bucket)
+        if source is None:
+            # Not `Vanished`, which would end the image: this worker was told of another library.
+            raise Unavailable(f"there is no {ref.bucket!r} here")
+        return source
 
     def _work(self, ref: ImageRef, stat: Stat, source: Store) -> Record:
         clock = _Clock()
         try:
+            if stat.size > self.max_bytes:
+                raise Rejected(Reason.TOO_MANY_BYTES, f"it has {stat.size} bytes, and {self.max_bytes} are allowed")
             with self.inference.slot() as slot:
-                with clock.time("fetch"):
-                    body = source.fetch(ref.key, stat.etag).body
-                with clock.time("decode"):
-                    decoded = self.decoder.submit(body).result()
+                with self.budget.hold(stat.size):
+                    with clock.time("fetch"):
+                        body = source.fetch(ref.key, stat.etag).body
+                    with clock.time("decode"):
+                        decoded = self.decoder.submit(body).result()
+                    del body
                 scoring = slot.submit(decoded.pixels)
         except Rejected as rejection:
             image = Image(ref.bucket, ref.key, stat.etag, bytes=stat.size)
-            blank = self._blank(image, Status.REJECTED)
-            return replace(blank, reason=rejection.reason.value, detail=rejection.detail)
+            rejected = blank(self.describer.provenance, image, Status.REJECTED)
+            return replace(rejected, reason=rejection.reason.value, detail=rejection.detail)
         with clock.time("encode"):
             scored = scoring.result()
         with clock.time("caption"):
-            record = self._describe(ref, stat, decoded, scored)
+            record = self.describer.describe(_image(ref, stat, decoded), decoded.visual, scored)
         return replace(record, timings_ms=clock.milliseconds)
 
-    def _describe(self, ref: ImageRef, stat: Stat, decoded: Decoded, scored: Scored) -> Record:
-        chosen = self.chooser.choose(scored.raw, scored.chance, scored.score)
-        words = self.captioner.caption(scored.vector, chosen)
-        image = Image(
-            bucket=ref.bucket,
-            key=ref.key,
-            etag=stat.etag,
-            bytes=decoded.file_size,
-            width=decoded.width,
-            height=decoded.height,
-            stored_width=decoded.stored_width,
-            stored_height=decoded.stored_height,
-            format=decoded.format,
-            sha256=decoded.sha256,
-        )
-        return replace(
-            self._blank(image, Status.TAGGED if chosen else Status.EMPTY),
-            reason=None if chosen else "no_evidence",
-            detail=None if chosen else "Nothing in the vocabulary is certain enough for this picture.",
-            title=words.title if words else None,
-            caption=words.caption if words else None,
-            alt_text=words.alt_text if words else None,
-            keywords=tuple(self._keyword(rank, word) for rank, word in enumerate(chosen, 1)),
-            categories=self._categories(scored) if chosen else {},
-            flags=tuple(Flag(name, "not assessed", "this version asks no encoder for it") for name in FLAGS),
-            visual=decoded.visual,
-            embedding=scored.stored,
-        )
 
-    def _keyword(self, rank: int, word: Chosen) -> Keyword:
-        labels = self.chooser.vocabulary.labels(word.concept, self.chooser.policy.languages)
-        return Keyword(rank, word.concept.id, labels, word.score, word.raw, Source(word.source))
-
-    def _categories(self, scored: Scored) -> dict[str, tuple[Category, ...]]:
-        return {
-            categorizer.scheme.name: tuple(
-                Category(row.id, row.label, score)
-                for row, score in categorizer.choose(scored.categories[categorizer.scheme.name])
-            )
-            for categorizer in self.categorizers
-        }
-
-    def _blank(self, image: Image, status: Status) -> Record:
-        now = datetime.now(UTC)
-        return Record(
-            status=status,
-            image=image,
-            generation=self.provenance.generation,
-            revision=int(now.timestamp() * 1e6),
-            created_at=now.isoformat(timespec="milliseconds"),
-            updated_at=now.isoformat(timespec="milliseconds"),
-            model=self.provenance.model,
-            engine=self.provenance.engine,
-            taxonomy=self.provenance.taxonomy,
-        )
+def _image(ref: ImageRef, stat: Stat, decoded: Decoded) -> Image:
+    return Image(
+        bucket=ref.bucket,
+        key=ref.key,
+        etag=stat.etag,
+        bytes=decoded.file_size,
+        width=decoded.width,
+        height=decoded.height,
+        stored_width=decoded.stored_width,
+        stored_height=decoded.stored_height,
+        format=decoded.format,
+        sha256=decoded.sha256,
+    )
 
 
 class _Clock:

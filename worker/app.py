@@ -1,64 +1,86 @@
 """The Celery application. Importing it defines the application and does nothing else.
 
-`celery -A worker.app worker` runs a worker: the model is loaded at its start, not at import.
+`stockmeta worker` runs a worker, and so does `celery -A worker.app worker`: the model is loaded at its start, not at
+import.
 """
 
 import logging
-from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_init, worker_shutdown
+from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.worker import state
 
-from tasks.errors import ConfigurationError
-from tasks.layout import FOLDER_KEYS, OUTPUT_ROOT, Layout
+from tasks.messages import SUSPECTS
+from worker import logs
 from worker.celery_settings import celery_settings
 from worker.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
-
-def _settings() -> dict[str, Any]:
-    return celery_settings(load_settings())
+PULSE_SECONDS = 5.0
+FAILED = 1
 
 
 class Application(Celery):
-    """Celery, with the place where tasks find the runtime."""
+    """Celery, with the place where tasks find the service, and what the command line decided."""
 
     stockmeta: Any = None
+    settings: Settings | None = None
+    open_new = False
+
+    def decided(self) -> Settings:
+        """The settings of the command line, or else of the environment. Raises `ConfigurationError`."""
+        if self.settings is None:
+            self.settings = load_settings()
+        return self.settings
 
 
 app = Application("stockmeta", include=["tasks.jobs"])
-app.add_defaults(_settings)
+app.add_defaults(lambda: celery_settings(app.decided()))
+
+
+@setup_logging.connect
+def _log(**_: Any) -> None:
+    """Celery would set up its own."""
+    logs.configure(app.decided().log_format, logging.INFO)
 
 
 @worker_init.connect
 def _load(**_: Any) -> None:
-    """Build the runtime before the first message is taken, and hang it on the application, where tasks find it."""
+    """Build the service before the first message is taken, and hang it on the application, where tasks find it."""
+    from worker.service import WorkerService
+
     try:
-        app.stockmeta = _runtime(load_settings())
+        queues = set(app.amqp.queues.consume_from)
+        if queues != {SUSPECTS}:
+            # They get a worker of their own: see `worker.children`.
+            app.amqp.queues.deselect([SUSPECTS])
+        app.stockmeta = WorkerService(app, app.decided(), queues, open_new=app.open_new, on_broken=_end)
     except Exception as error:
         # Celery logs what a signal's receiver raises and goes on: a worker without a model, which loses every message.
         logger.exception("the worker cannot start")
         raise SystemExit(2) from error
 
 
-def _runtime(settings: Settings) -> Any:
-    from worker.runtime import Runtime, load_model
-    from worker.storage.local import LocalStore
+@worker_ready.connect
+def _beat(sender: Any, **_: Any) -> None:
+    sender.timer.call_repeatedly(PULSE_SECONDS, app.stockmeta.pulse.beat)
 
-    if settings.library is None:
-        raise ConfigurationError("a worker needs to know its library: set STOCKMETA_LIBRARY to a folder")
-    source = LocalStore(Path(settings.library))
-    if settings.output is None:
-        sidecars = source, Layout(OUTPUT_ROOT, FOLDER_KEYS)
-    else:
-        Path(settings.output).mkdir(parents=True, exist_ok=True)
-        sidecars = LocalStore(Path(settings.output)), Layout("", FOLDER_KEYS)
-    return Runtime(settings, load_model(settings), {source.bucket: source}, sidecars)
+
+@worker_shutting_down.connect
+def _shut_down(**_: Any) -> None:
+    if app.stockmeta is not None:
+        app.stockmeta.shut_down()
 
 
 @worker_shutdown.connect
 def _close(**_: Any) -> None:
+    # On the threads pool a worker whose decoder processes live on never ends.
     if app.stockmeta is not None:
         app.stockmeta.close()
+
+
+def _end() -> None:
+    """Have Celery's loop end the process, and a supervisor start it again."""
+    state.should_stop = FAILED  # type: ignore[assignment]  # None until then, and Celery wants a status

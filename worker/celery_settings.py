@@ -6,7 +6,7 @@ from celery import Celery
 from kombu import Queue
 
 from tasks.errors import ConfigurationError
-from tasks.messages import BACKFILL, UPLOADS
+from tasks.messages import QUEUES, UPLOADS
 from worker.settings import Settings, drop_celery_variables
 
 
@@ -42,8 +42,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         # Events and remote control are queues and keys that nobody here reads; `stockmeta status` has its own.
         "worker_send_task_events": False,
         "worker_enable_remote_control": False,
-        # Two queues: priorities within one starve the other on Redis. `suspects` is for `stockmeta worker` to ask for.
-        "task_queues": [Queue(UPLOADS, routing_key=UPLOADS), Queue(BACKFILL, routing_key=BACKFILL)],
+        # Queues instead of priorities within one, which starve what is below on Redis.
+        "task_queues": [Queue(name, routing_key=name) for name in QUEUES],
         "task_create_missing_queues": True,
         "task_default_queue": UPLOADS,
         "task_default_exchange": UPLOADS,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tasks.errors import ConfigurationError, StockmetaError
-from worker import console
+from worker import console, logs
 from worker.settings import load_settings
 
 app = typer.Typer(
@@ -38,6 +38,13 @@ Vocabulary = Annotated[
     typer.Option(help="A text file with one term a line, taken literally, or a taxonomy file.", metavar="FILE"),
 ]
 Language = Annotated[str | None, typer.Option(help="Languages of the keywords' labels, such as en,ko.")]
+Library = Annotated[
+    str | None, typer.Option(help="The images: a folder, or s3://bucket/prefix.", metavar="LIBRARY", show_default=False)
+]
+Output = Annotated[
+    str | None,
+    typer.Option(help="Where sidecars go: a folder or s3://bucket/prefix; default: .stockmeta/ in the library's own."),
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -51,11 +58,7 @@ def root(
 
         typer.echo(f"stockmeta {installed('stockmeta')}")
         raise typer.Exit
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    logs.configure("text", logging.INFO if verbose else logging.WARNING)
 
 
 @app.command()
@@ -102,6 +105,51 @@ def tag(
         personal=personal,
     )
     raise typer.Exit(command.run(settings, paths, out, dry_run=dry_run))
+
+
+@app.command()
+def worker(
+    queues: Annotated[
+        str, typer.Option(help="What to take from; a worker for uploads alone keeps their latency.", metavar="LIST")
+    ] = "uploads,backfill,suspects",
+    library: Library = None,
+    output: Output = None,
+    model: Model = None,
+    engine: Engine = None,
+    vocabulary: Vocabulary = None,
+    language: Language = None,
+    concurrency: Annotated[int | None, typer.Option(help="Messages in hand at once.", min=1)] = None,
+    http_port: Annotated[int | None, typer.Option(help="Serve /metrics, /healthz and /readyz on this port.")] = None,
+    open_generation: Annotated[
+        bool,
+        typer.Option("--open-generation", help="Fill a new generation beside the one that the library is kept in."),
+    ] = False,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+) -> None:
+    """Run a worker: take messages from the queue, tag their images, write sidecars, until SIGTERM or Ctrl-C.
+
+    Needs STOCKMETA_BROKER_URL. SIGTERM lets what is in hand end for STOCKMETA_GRACE_SECONDS and puts the rest back.
+
+    Exit status: 0 stopped, 1 the model or its device failed (start it again), 2 cannot start: the log says why.
+
+    \b
+    Examples:
+      STOCKMETA_BROKER_URL=redis://localhost:6379/0 stockmeta worker --library s3://photos
+      stockmeta worker --library s3://photos/2026 --queues uploads --http-port 9464
+    """  # noqa: D301 - \b keeps the lines of the examples apart
+    settings = load_settings(
+        library=library,
+        output=output,
+        model=model,
+        engine=engine,
+        vocabulary=vocabulary,
+        languages=language,
+        concurrency=concurrency,
+        http_port=http_port,
+    )
+    from worker.commands import worker as command
+
+    raise typer.Exit(command.run(settings, queues, open_new=open_generation, with_parent=with_parent))
 
 
 @app.command()

@@ -3,19 +3,24 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 from types import TracebackType
 from typing import Self
 
+import PIL.Image
 from threadpoolctl import threadpool_limits
 
+from tasks.budget import Budget
+from tasks.describe import Describer, Provenance
 from tasks.errors import ConfigurationError
 from tasks.generation import generation_id, open_generation
 from tasks.inference import Inference, Judge
 from tasks.layout import Layout
+from tasks.observe import Observer
 from tasks.ports import Encoder, Store
 from tasks.publish import Publisher
-from tasks.records import SCHEMA
-from tasks.tag import Provenance, Tagger
+from tasks.records import SCHEMA, Image
+from tasks.tag import Tagger
 from taxonomy import categories, files
 from taxonomy.categories import Categorizer
 from taxonomy.concepts import TaxonomyError, Vocabulary
@@ -43,9 +48,12 @@ class Model:
     encoder: Encoder
     vocabulary: Vocabulary
     judge: Judge
-    chooser: Chooser
-    captioner: ComposedCaptioner
-    provenance: Provenance
+    describer: Describer
+
+    @property
+    def provenance(self) -> Provenance:
+        """How the model's records are made."""
+        return self.describer.provenance
 
 
 def load_vocabulary(settings: Settings) -> Vocabulary:
@@ -121,7 +129,8 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
     )
     provenance = Provenance(generation, encoder.model, encoder.engine, vocabulary.fingerprint)
     judge = Judge(encoder, scorer, categorizers)
-    return Model(encoder, vocabulary, judge, Chooser(vocabulary, policy), captioner, provenance)
+    describer = Describer(Chooser(vocabulary, policy), tuple(categorizers), captioner, provenance)
+    return Model(encoder, vocabulary, judge, describer)
 
 
 def _policy(settings: Settings, encoder: Encoder, vocabulary: Vocabulary) -> Policy:
@@ -142,6 +151,8 @@ class Runtime:
         sources: stores by bucket.
         sidecars: where to commit, if anywhere; opens the generation there.
         retry_terminal: whether earlier rejections are tried again.
+        observer: is told of batches.
+        on_broken: called when the model does not work any more.
     """
 
     def __init__(
@@ -152,31 +163,40 @@ class Runtime:
         sidecars: tuple[Store, Layout] | None = None,
         *,
         retry_terminal: bool = False,
+        observer: Observer | None = None,
+        on_broken: Callable[[], None] = lambda: None,
     ) -> None:
         publisher = None
         if sidecars is not None:
             store, layout = sidecars
             open_generation(store, layout, model.provenance.generation)
             publisher = Publisher(store, layout, model.provenance.generation)
-        self.threads = settings.threads
+        self.model = model
         self._decoder = make_decoder(settings, model.encoder)
-        self._inference = Inference(model.judge, model.encoder.batch)
+        self.inference = Inference(model.judge, model.encoder.batch, observer=observer, on_broken=on_broken)
         self.tagger = Tagger(
             sources=sources,
             decoder=self._decoder,
-            inference=self._inference,
-            chooser=model.chooser,
-            categorizers=tuple(model.judge.categorizers),
-            captioner=model.captioner,
-            provenance=model.provenance,
+            inference=self.inference,
+            describer=model.describer,
             publisher=publisher,
             retry_terminal=retry_terminal,
+            max_bytes=settings.max_bytes,
+            budget=Budget(settings.memory_mib << 20),
         )
+
+    def probe(self) -> None:
+        """Take a picture that no part refuses through all of them, but for stores. Raises what they raise."""
+        buffer = BytesIO()
+        PIL.Image.linear_gradient("L").convert("RGB").save(buffer, "JPEG")
+        decoded = self._decoder.submit(buffer.getvalue()).result()
+        (scored,) = self.model.judge.judge(decoded.pixels[None])
+        self.model.describer.describe(Image("", "", None), decoded.visual, scored)
 
     def close(self) -> None:
         """Stop the processes and the thread; images under way end as unavailable."""
         self._decoder.close()
-        self._inference.close()
+        self.inference.close()
 
     def __enter__(self) -> Self:
         return self

@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     """Address space of a decoding process."""
     threads: int = Field(64, ge=1)
     """Images under way at once."""
+    memory_mib: int = Field(1024, ge=1)
+    """Bytes of files in memory at once; a larger file passes alone."""
 
     cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("stockmeta"))
     """Converted models and embedded vocabularies; may be deleted at any time."""
@@ -123,6 +125,17 @@ class Settings(BaseSettings):
         if 3 * self.deadline_seconds > self.visibility_seconds:
             raise ValueError("visibility_seconds has to be at least three times deadline_seconds")
         return self
+
+    def to_environment(self, *leave_out: str) -> dict[str, str]:
+        """What differs from the defaults, as variables that give another process the same settings."""
+        given = self.model_dump(exclude_unset=True, exclude={*leave_out})
+        return {f"STOCKMETA_{name.upper()}": _variable(value) for name, value in given.items() if value is not None}
+
+
+def _variable(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return ",".join(value) if isinstance(value, tuple | frozenset) else str(value)
 
 
 def drop_celery_variables() -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.describe import Describer, Provenance
 from tasks.errors import Rejected, Unavailable
 from tasks.inference import Inference, Judge
 from tasks.layout import Layout
 from tasks.ports import Decoded, Fetched
 from tasks.publish import Publisher
 from tasks.records import ImageRef, Status
-from tasks.tag import Provenance, Tagger, tag_many
+from tasks.tag import Tagger, tag_many
 from taxonomy.categories import Categorizer, CategoryRow, Scheme
 from taxonomy.concepts import Concept, build
 from taxonomy.policy import Chooser, Policy, Thresholds
@@ -83,10 +84,12 @@ def tagger(source: MemoryStore, decoder: Inline) -> Iterator[Tagger]:
         sources={"photos": source},
         decoder=decoder,
         inference=inference,
-        chooser=Chooser(VOCABULARY, Policy(thresholds=Thresholds())),
-        categorizers=(categorizer,),
-        captioner=ComposedCaptioner(VOCABULARY, embeddings),
-        provenance=Provenance(GENERATION, encoder.model, encoder.engine, VOCABULARY.fingerprint),
+        describer=Describer(
+            Chooser(VOCABULARY, Policy(thresholds=Thresholds())),
+            (categorizer,),
+            ComposedCaptioner(VOCABULARY, embeddings),
+            Provenance(GENERATION, encoder.model, encoder.engine, VOCABULARY.fingerprint),
+        ),
         publisher=Publisher(MemoryStore("out"), Layout(""), GENERATION),
     )
     inference.close()
@@ -182,7 +185,7 @@ def test_a_version_asked_for_and_replaced_meanwhile_leaves_nothing(
     etag = source.stat("0.jpg").etag
     decoder.before = lambda: (source.put("0.jpg", jpeg("yellow"), if_match=etag), None)[1]
     outcome = tagger.attempt(ImageRef("photos", "0.jpg", etag))
-    assert outcome.record.reason == "vanished"
+    assert outcome.record.reason == "replaced"
     assert sidecars(tagger) == []
 
 

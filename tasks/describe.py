@@ -1,0 +1,86 @@
+"""From scores to a record: keywords, categories, words. Nothing here looks at a pixel or a store."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from tasks.inference import Scored
+from tasks.ports import Captioner
+from tasks.records import Category, Flag, Image, ImageRef, Keyword, Outcome, Record, Source, Status, Visual
+from taxonomy.categories import Categorizer
+from taxonomy.policy import Chooser, Chosen
+
+FLAGS = ("mature", "minor", "brand", "text")
+"""What a person should look at before an image is sold. No encoder is asked yet, and the record says so."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a record says of how it was made."""
+
+    generation: str
+    model: str
+    engine: str
+    taxonomy: str
+
+
+@dataclass(frozen=True)
+class Describer:
+    """Finds keywords, categories and words for scored images, and says in each record how it was made."""
+
+    chooser: Chooser
+    categorizers: tuple[Categorizer, ...]
+    captioner: Captioner
+    provenance: Provenance
+
+    def describe(self, image: Image, visual: Visual | None, scored: Scored) -> Record:
+        """The record of an image that was read; `empty` where nothing in the vocabulary is certain enough."""
+        chosen = self.chooser.choose(scored.raw, scored.chance, scored.score)
+        words = self.captioner.caption(scored.vector, chosen)
+        return replace(
+            blank(self.provenance, image, Status.TAGGED if chosen else Status.EMPTY),
+            reason=None if chosen else "no_evidence",
+            detail=None if chosen else "Nothing in the vocabulary is certain enough for this picture.",
+            title=words.title if words else None,
+            caption=words.caption if words else None,
+            alt_text=words.alt_text if words else None,
+            keywords=tuple(self._keyword(rank, word) for rank, word in enumerate(chosen, 1)),
+            categories=self._categories(scored) if chosen else {},
+            flags=tuple(Flag(name, "not assessed", "this version asks no encoder for it") for name in FLAGS),
+            visual=visual,
+            embedding=scored.stored,
+        )
+
+    def _keyword(self, rank: int, word: Chosen) -> Keyword:
+        labels = self.chooser.vocabulary.labels(word.concept, self.chooser.policy.languages)
+        return Keyword(rank, word.concept.id, labels, word.score, word.raw, Source(word.source))
+
+    def _categories(self, scored: Scored) -> dict[str, tuple[Category, ...]]:
+        return {
+            categorizer.scheme.name: tuple(
+                Category(row.id, row.label, score)
+                for row, score in categorizer.choose(scored.categories[categorizer.scheme.name])
+            )
+            for categorizer in self.categorizers
+        }
+
+
+def blank(provenance: Provenance, image: Image, status: Status) -> Record:
+    """A record without content."""
+    now = datetime.now(UTC)
+    return Record(
+        status=status,
+        image=image,
+        generation=provenance.generation,
+        revision=int(now.timestamp() * 1e6),
+        created_at=now.isoformat(timespec="milliseconds"),
+        updated_at=now.isoformat(timespec="milliseconds"),
+        model=provenance.model,
+        engine=provenance.engine,
+        taxonomy=provenance.taxonomy,
+    )
+
+
+def unfinished(provenance: Provenance, ref: ImageRef, status: Status, reason: str, detail: str) -> Outcome:
+    """The outcome of an image of which nothing was committed, with the trouble as its record."""
+    record = blank(provenance, Image(ref.bucket, ref.key, ref.etag), status)
+    return Outcome(ref, replace(record, reason=reason, detail=detail), committed=False)

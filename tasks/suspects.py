@@ -1,0 +1,123 @@
+"""Images that may bring a worker down, one at a time, in a process of their own.
+
+What such a process dies of is counted only if the image caused it; after three times the image ends as a record.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from tasks.describe import Provenance, blank
+from tasks.errors import Conflict, Crashed, Unavailable, Vanished
+from tasks.jobs import Delivery
+from tasks.messages import SUSPECTS, Queue, TagMessage
+from tasks.observe import Observer
+from tasks.ports import Store
+from tasks.publish import Publisher
+from tasks.records import Image, ImageRef, Outcome, Status
+from tasks.work import LATER, OTHER_GENERATION_SECONDS, SOON_SECONDS, Send, backoff, log_outcome, successor, supersede
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+
+
+class Isolated(Protocol):
+    """A process that works on one image at a time, and may die of it."""
+
+    def provenance(self) -> Provenance:
+        """How its records are made. Starts it. Raises `Unavailable` if it cannot be started."""
+
+    def attempt(self, ref: ImageRef) -> Outcome:
+        """What `Tagger.attempt` gives, there.
+
+        Raises:
+            Crashed: the image brought the process down, or took too long.
+            Unavailable: the process could not be started, or was stopped from outside.
+        """
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Works on messages of the queue `suspects`; only one thread at a time gets to the process.
+
+    Attributes:
+        isolated: the process.
+        sources: stores by bucket.
+        publisher: commits of a generation; for terminal records.
+        queue: counts failures, and takes what is left.
+        observer: is told of every outcome.
+        stop: set when this process is to end now.
+    """
+
+    isolated: Isolated
+    sources: Mapping[str, Store]
+    publisher: Callable[[str], Publisher]
+    queue: Queue
+    observer: Observer
+    stop: threading.Event
+
+    def run(self, message: TagMessage, delivery: Delivery) -> None:
+        """See `tasks.jobs.Worker`."""
+        self.observer.taken(SUSPECTS, len(message.refs), again=delivery.redelivered or message.again)
+        sends = [send for ref in message.refs for send in self._run(ref, message)]
+        supersede(self.queue, message, sends, self.stop)
+
+    def _run(self, ref: ImageRef, message: TagMessage) -> list[Send]:
+        """Work on one image; returns what is still to be done for it."""
+        again = Send(successor(message, (ref,), message.tries + 1), SUSPECTS, backoff(message.tries))
+        if self.stop.is_set():
+            return [Send(successor(message, (ref,), message.tries), SUSPECTS)]
+        try:
+            made = self.isolated.provenance()
+            if message.generation not in (None, made.generation):
+                return [again._replace(delay=OTHER_GENERATION_SECONDS)]
+            reason = self._attempt(ref, message, made)
+        except (Unavailable, Conflict) as error:
+            logger.warning("did not end: %s", error, extra={"bucket": ref.bucket, "key": ref.key})
+            return [again]
+        if reason == "replaced":
+            return [Send(successor(message, (replace(ref, etag=None),)), SUSPECTS, SOON_SECONDS)]
+        return [again] if reason in LATER or reason == "failed" else []
+
+    def _attempt(self, ref: ImageRef, message: TagMessage, made: Provenance) -> str | None:
+        """Try once. Returns why it has to be tried again: what `Tagger` says, or `failed` for a failure of its own."""
+        source = self.sources.get(ref.bucket)
+        if source is None:
+            raise Unavailable(f"there is no {ref.bucket!r} here")
+        try:
+            # Failures count for one content, so it is settled first which one this is.
+            pinned = replace(ref, etag=source.stat(ref.key, ref.etag).etag)
+        except Vanished:
+            pinned = ref
+        start = time.perf_counter()
+        self.observer.began()
+        try:
+            outcome = self.isolated.attempt(pinned)
+        except Crashed as crash:
+            outcome = self._failed(pinned, made, crash, source)
+        self.observer.outcome(outcome, SUSPECTS, time.perf_counter() - start)
+        log_outcome(outcome, message)
+        return None if outcome.committed else outcome.record.reason
+
+    def _failed(self, ref: ImageRef, made: Provenance, crash: Crashed, source: Store) -> Outcome:
+        """Count a failure; the last one becomes a terminal record."""
+        self.observer.suspect_failed(crash.reason.value)
+        failures = self.queue.count_failure(ref, made.generation)
+        extra = {"bucket": ref.bucket, "key": ref.key, "generation": made.generation, "reason": crash.reason.value}
+        logger.error("failed by itself, %d of %d times: %s", failures, ATTEMPTS, crash.detail, extra=extra)
+        image = Image(ref.bucket, ref.key, ref.etag)
+        record = replace(
+            blank(made, image, Status.FAILED), reason=crash.reason.value, detail=f"{crash.detail} ({failures} times)"
+        )
+        if failures < ATTEMPTS:
+            return Outcome(ref, replace(record, reason="failed"), committed=False)
+        try:
+            committed = self.publisher(made.generation).publish(record, source)
+        except Vanished as error:
+            return Outcome(ref, replace(record, reason="replaced", detail=str(error)), committed=False)
+        self.queue.forget_failures(ref, made.generation)
+        return Outcome(ref, committed)

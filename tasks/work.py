@@ -1,0 +1,212 @@
+"""What becomes of one message: its images are worked on together, and what did not end goes into another message."""
+
+import logging
+import queue as queues
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from tasks.errors import StockmetaError, Unavailable
+from tasks.jobs import Delivery
+from tasks.messages import SUSPECTS, Queue, TagMessage
+from tasks.observe import Observer
+from tasks.records import ImageRef, Outcome
+from tasks.tag import Tagger
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+SOON_SECONDS, FIRST_SECONDS, MOST_SECONDS = 1.0, 2.0, 60.0
+OTHER_GENERATION_SECONDS = 5.0
+OUTAGE_SECONDS = 30.0
+
+LATER = frozenset({"unavailable", "conflict"})
+"""What passes by itself, however long it takes; giving up would lose the images."""
+
+
+class Outage:
+    """Pauses that grow while nothing at all works, so that an outage does not stir the whole queue."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._fruitless = 0
+
+    def after(self, outcomes: Sequence[Outcome]) -> float:
+        """Seconds to wait after a message with these outcomes."""
+        with self._lock:
+            if not outcomes or any(outcome.record.reason not in LATER for outcome in outcomes):
+                self._fruitless = 0
+                return 0.0
+            self._fruitless += 1
+            return min(OUTAGE_SECONDS, 0.5 * 2.0 ** min(self._fruitless, 10))
+
+
+@dataclass(frozen=True)
+class Work:
+    """Works on messages; any number of threads may call `run` together, and share batches.
+
+    Attributes:
+        tagger: commits to `generation`.
+        queue: where what is left goes.
+        pool: threads for images, shared by all messages.
+        observer: is told of every outcome.
+        generation: what this worker makes.
+        deadline: seconds that a message may take; what is left of it then goes back.
+        closing: set when the process is to end soon.
+        stop: set when it is to end now.
+    """
+
+    tagger: Tagger
+    queue: Queue
+    pool: Executor
+    observer: Observer
+    generation: str
+    deadline: float
+    closing: threading.Event
+    stop: threading.Event
+    outage: Outage = field(default_factory=Outage)
+
+    def run(self, message: TagMessage, delivery: Delivery) -> None:
+        """See `tasks.jobs.Worker`."""
+        again = delivery.redelivered or message.again
+        self.observer.taken(delivery.queue, len(message.refs), again=again)
+        if message.generation not in (None, self.generation):
+            logger.info("left to a worker that makes it", extra={"generation": message.generation})
+            insist(lambda: self.queue.put_off(message, delivery.queue, OTHER_GENERATION_SECONDS), self.stop)
+        elif again:
+            self._split(message)
+        else:
+            outcomes = self._attempt(message, delivery.queue)
+            self._pass_on(message, delivery.queue, outcomes)
+            self.closing.wait(self.outage.after(outcomes))
+
+    def _attempt(self, message: TagMessage, queue: str) -> list[Outcome]:
+        """Work on the images until all have ended, the deadline has passed or the process is to stop."""
+        give_up = time.monotonic() + self.deadline
+        ended: queues.SimpleQueue[Future[Outcome]] = queues.SimpleQueue()
+        futures = [self.pool.submit(self._attempt_one, ref, message, queue) for ref in message.refs]
+        for future in futures:
+            future.add_done_callback(ended.put)
+        outcomes: list[Outcome] = []
+        while len(outcomes) < len(futures) and not self.stop.is_set() and time.monotonic() < give_up:
+            with suppress(queues.Empty):
+                outcomes.append(ended.get(timeout=POLL_SECONDS).result())
+        for future in futures:
+            future.cancel()
+        return outcomes
+
+    def _attempt_one(self, ref: ImageRef, message: TagMessage, queue: str) -> Outcome:
+        start = time.perf_counter()
+        self.observer.began()
+        outcome = self.tagger.attempt(ref)
+        self.observer.outcome(outcome, queue, time.perf_counter() - start)
+        log_outcome(outcome, message)
+        return outcome
+
+    def _pass_on(self, message: TagMessage, queue: str, outcomes: Sequence[Outcome]) -> None:
+        """Publish what did not end, then strike the message: killed in between, an image is worked on twice."""
+        reasons = {outcome.ref: None if outcome.committed else outcome.record.reason for outcome in outcomes}
+
+        def having(*wanted: str) -> tuple[ImageRef, ...]:
+            return tuple(ref for ref, reason in reasons.items() if reason in wanted)
+
+        left = tuple(ref for ref in message.refs if ref not in reasons)
+        later = having(*LATER)
+        replaced = tuple(replace(ref, etag=None) for ref in having("replaced"))
+        if later:
+            self.observer.put_off(queue, len(later))
+        sends = [Send(successor(message, left), queue)] if left else []
+        if later:
+            sends.append(Send(successor(message, later, tries=message.tries + 1), queue, backoff(message.tries)))
+        if replaced:
+            sends.append(Send(successor(message, replaced), queue, SOON_SECONDS))
+        sends += [Send(successor(message, (ref,)), SUSPECTS) for ref in having("internal_error")]
+        supersede(self.queue, message, sends, self.stop)
+
+    def _split(self, message: TagMessage) -> None:
+        """A worker did not survive this message: its images go on alone, so that none can harm another again."""
+        ended = self.pool.map(self._ended, message.refs)
+        left = [ref for ref, done in zip(message.refs, ended, strict=True) if not done]
+        logger.warning("%d of %d images of a message that came again go on alone", len(left), len(message.refs))
+        supersede(self.queue, message, [Send(successor(message, (ref,)), SUSPECTS) for ref in left], self.stop)
+
+    def _ended(self, ref: ImageRef) -> bool:
+        try:
+            return self.tagger.committed(ref)
+        except StockmetaError:
+            return False
+
+
+class Send(NamedTuple):
+    """A message to publish, at once or so many seconds from now."""
+
+    message: TagMessage
+    queue: str
+    delay: float = 0.0
+
+
+def successor(message: TagMessage, refs: tuple[ImageRef, ...], tries: int = 0) -> TagMessage:
+    """Another message for some of its images."""
+    return TagMessage(refs, message.generation, tries=tries)
+
+
+def supersede(queue: Queue, message: TagMessage, sends: Sequence[Send], stop: threading.Event) -> None:
+    """Publish other messages in a message's place, then strike it. Raises `Unavailable` as `insist` does."""
+
+    def publish() -> None:
+        for send in sends:
+            if send.delay:
+                queue.put_off(send.message, send.queue, send.delay)
+            else:
+                queue.send(send.message, send.queue)
+        queue.done(message)
+
+    insist(publish, stop)
+
+
+def backoff(tries: int) -> float:
+    """Seconds to wait after so many tries: longer and longer up to a minute, and not the same for all."""
+    return min(MOST_SECONDS, FIRST_SECONDS * 2.0 ** min(tries, 10)) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+
+def insist(action: Callable[[], None], stop: threading.Event) -> None:
+    """Do it again until it works: work that is done must not be lost to a queue that is away for a moment.
+
+    Raises:
+        Unavailable: the process is to stop, and it still does not work.
+    """
+    tries = 0
+    while True:
+        try:
+            return action()
+        except Unavailable as error:
+            logger.warning("the queue does not answer: %s", error)
+            if stop.wait(backoff(tries) / 4):
+                raise
+            tries += 1
+
+
+def log_outcome(outcome: Outcome, message: TagMessage) -> None:
+    """One line an image, with what an operator looks for."""
+    record = outcome.record
+    extra = {
+        "bucket": outcome.ref.bucket,
+        "key": outcome.ref.key,
+        "generation": record.generation,
+        "attempt": message.tries + 1,
+        "reason": record.reason,
+        "message_id": message.id,
+    }
+    if outcome.cached:
+        logger.info("was committed already", extra=extra)
+    elif outcome.committed:
+        logger.info("committed as %s", record.status.value, extra=extra)
+    elif record.reason == "vanished":
+        logger.info("is gone; so are its records", extra=extra)
+    else:
+        logger.warning("did not end: %s", record.detail, extra=extra)

@@ -1,0 +1,74 @@
+"""What runs in the process for suspect images: a runtime of its own, one image at a time."""
+
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from queue import SimpleQueue
+from typing import IO
+
+from tasks.describe import unfinished
+from tasks.errors import ConfigurationError, Reason, StockmetaError
+from tasks.records import ImageRef, Outcome, Status
+from worker import logs
+from worker.library import open_library
+from worker.runtime import Runtime, load_model
+from worker.settings import load_settings
+
+
+def serve() -> None:
+    """Answer on standard output until standard input ends; then end at once, whatever is under way."""
+    # What a library prints must not look like an answer.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    lines = _lines()
+    settings = load_settings()
+    logs.configure(settings.log_format, logging.INFO)
+    try:
+        library = open_library(settings)
+        model = load_model(settings)
+        model.judge.probe()
+        runtime = Runtime(settings, model, {library.source.bucket: library.source}, (library.sidecars, library.layout))
+    except (StockmetaError, OSError) as error:
+        _answer(answers, {"error": f"{type(error).__name__}: {error}"})
+        sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+    _answer(answers, asdict(model.provenance))
+    for line in lines:
+        ref = ImageRef(**json.loads(line))
+        outcome = _blamed(ref, runtime.tagger.attempt(ref), runtime)
+        record = json.loads(outcome.record.to_json())
+        _answer(answers, {"record": record, "cached": outcome.cached, "committed": outcome.committed})
+
+
+def _blamed(ref: ImageRef, outcome: Outcome, runtime: Runtime) -> Outcome:
+    """A bug is the image's own only if another picture passes; else everything is broken, and no image is to blame."""
+    if outcome.record.reason != Reason.INTERNAL:
+        return outcome
+    try:
+        runtime.probe()
+    except Exception as error:  # noqa: BLE001 - it may be the same bug
+        detail = f"no picture passes: {type(error).__name__}: {error}"
+        return unfinished(runtime.tagger.describer.provenance, ref, Status.FAILED, "unavailable", detail)
+    return outcome
+
+
+def _answer(stream: IO[str], answer: object) -> None:
+    stream.write(json.dumps(answer) + "\n")
+    stream.flush()
+
+
+def _lines() -> Iterator[str]:
+    """Lines of standard input. When it ends the parent is gone, and nobody waits for what is under way."""
+    waiting: SimpleQueue[str] = SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            waiting.put(line)
+        os._exit(0)
+
+    threading.Thread(target=read, name="parent-watch", daemon=True).start()
+    while True:
+        yield waiting.get()

@@ -1,0 +1,47 @@
+"""What a worker needs to work, each tried: checks for `/readyz`. They return a few words, or raise `Unavailable`."""
+
+from redis import Redis
+
+from tasks.errors import Unavailable
+from tasks.generation import read_current
+from tasks.inference import Inference
+from worker.library import Library
+from worker.queue.snapshot import take
+
+
+def check_redis(client: Redis) -> str:
+    """The queue can be looked at."""
+    take(client)
+    return "answers"
+
+
+def redis_is_away(client: Redis) -> bool:
+    """Whether the queue cannot be looked at."""
+    try:
+        take(client)
+    except Unavailable:
+        return True
+    return False
+
+
+def check_store(library: Library) -> str:
+    """The images can be listed and the sidecars read."""
+    next(iter(library.source.list(library.prefix)), None)
+    library.sidecars.read(library.layout.current)
+    return f"{library.source.bucket} answers"
+
+
+def check_model(inference: Inference, model: str) -> str:
+    """The model worked when it was last tried."""
+    if inference.broken is not None:
+        raise Unavailable(inference.broken)
+    return f"{model} works"
+
+
+def check_generation(library: Library, generation: str) -> str:
+    """The library is kept in what this worker makes."""
+    written = read_current(library.sidecars, library.layout).written
+    if generation not in written:
+        kept = " and ".join(written) or "none"
+        raise Unavailable(f"this worker makes {generation}, and the library is kept in {kept}")
+    return generation

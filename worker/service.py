@@ -1,0 +1,230 @@
+"""A worker process: a runtime, the queue, and what keeps both honest. Wired here, put on the Celery application."""
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from functools import cached_property
+
+from celery import Celery
+
+from tasks.errors import Unavailable
+from tasks.generation import join_generation
+from tasks.jobs import Worker
+from tasks.messages import SUSPECTS
+from tasks.publish import Publisher
+from tasks.records import Outcome
+from tasks.suspects import Suspects
+from tasks.work import Work
+from worker import readiness
+from worker.children import SuspectsWorker
+from worker.http import HttpServer, make_app
+from worker.isolated import IsolatedProcess
+from worker.library import open_library
+from worker.metrics import Metrics
+from worker.probes import Check, Pulse
+from worker.queue.connection import connect
+from worker.queue.heartbeat import Heartbeat, Tally, WorkerState
+from worker.queue.redis_queue import RedisQueue
+from worker.queue.snapshot import take
+from worker.queue.sweeper import make_sweeper
+from worker.runtime import Runtime, load_model
+from worker.settings import Settings
+from worker.storage.probe import require_conditional_writes
+
+logger = logging.getLogger(__name__)
+
+STILL_SECONDS = 120.0
+"""After so long without a turn of the consumer's loop, though Redis answers, only a restart helps."""
+
+
+class WorkerService:
+    """What the tasks of a worker process find on the application.
+
+    Args:
+        app: publishes.
+        settings: what the operator decided.
+        queues: what this worker takes from. Suspects beside others get a child process.
+        open_new: whether to open the generation that this worker makes, if the library is kept in another.
+        on_broken: called when the model does not work any more.
+
+    Raises:
+        ConfigurationError: something is missing or wrong, or the library is kept in another generation.
+        Unavailable: the store does not answer.
+    """
+
+    def __init__(
+        self, app: Celery, settings: Settings, queues: Collection[str], *, open_new: bool, on_broken: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._queues = tuple(sorted(queues))
+        self._on_broken = on_broken
+        self._closing, self._stop = threading.Event(), threading.Event()
+        self._resources = ExitStack()
+        self._started = time.time()
+        self._id = uuid.uuid4().hex
+        self._client = connect(settings)
+        self._queue = RedisQueue(app, self._client)
+        self._library = open_library(settings)
+        self._tally = Tally()
+        self._metrics = CountingMetrics(self._tally)
+        self.pulse = Pulse(STILL_SECONDS, excused=lambda: readiness.redis_is_away(self._client))
+        self._runtime: Runtime | None = None
+        try:
+            self._start(open_new=open_new)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, *, open_new: bool) -> None:
+        require_conditional_writes(self._library.sidecars, self._library.layout)
+        if set(self._queues) != {SUSPECTS}:
+            self._runtime = self._load(open_new=open_new)
+            if SUSPECTS in self._queues:
+                self._resources.callback(SuspectsWorker(self._settings).close)
+        heartbeat = Heartbeat(self._client, self._describe)
+        self._resources.callback(self._quietly, heartbeat.close)
+        sweeper = make_sweeper(self._settings, self._queue, self._client, [heartbeat.beat])
+        sweeper.start()
+        self._resources.callback(sweeper.close)
+        self._metrics.watch(lambda: take(self._client))
+        if self._settings.http_port is not None:
+            page = make_app({"consumer": self.pulse.check}, self._checks(), self._metrics.registry)
+            self._resources.enter_context(HttpServer(page, self._settings.http_host, self._settings.http_port))
+
+    @cached_property
+    def work(self) -> Worker:
+        """Takes messages of uploads and backfill."""
+        assert self._runtime is not None, "this worker takes suspects only"
+        return Work(
+            tagger=self._runtime.tagger,
+            queue=self._queue,
+            pool=self._pool,
+            observer=self._metrics,
+            generation=self.generation,
+            deadline=self._settings.deadline_seconds,
+            closing=self._closing,
+            stop=self._stop,
+        )
+
+    @cached_property
+    def suspects(self) -> Worker:
+        """Takes messages of suspects."""
+        library = self._library
+        # Longer, and the message would be delivered again while the image is at it.
+        seconds = min(self._settings.suspect_seconds, self._settings.visibility_seconds / 3)
+        isolated = IsolatedProcess(self._settings, seconds)
+        self._resources.callback(isolated.close)
+        return Suspects(
+            isolated=isolated,
+            sources={library.source.bucket: library.source},
+            publisher=lambda generation: Publisher(library.sidecars, library.layout, generation),
+            queue=self._queue,
+            observer=self._metrics,
+            stop=self._stop,
+        )
+
+    @property
+    def generation(self) -> str:
+        """What this worker makes; empty for one that takes suspects only, whose child knows."""
+        return self._runtime.model.provenance.generation if self._runtime else ""
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the process is to stop."""
+        self._closing.wait(seconds)
+
+    def shut_down(self) -> None:
+        """Take no more time than the grace period: what has not ended then goes back into the queue."""
+        self._closing.set()
+        timer = threading.Timer(self._settings.grace_seconds, self._stop.set)
+        timer.daemon = True
+        timer.start()
+
+    def close(self) -> None:
+        """Stop everything, the last first."""
+        self._closing.set()
+        self._stop.set()
+        self._resources.close()
+
+    def _load(self, *, open_new: bool) -> Runtime:
+        library, settings = self._library, self._settings
+        model = load_model(settings)
+        made = model.provenance
+        join_generation(library.sidecars, library.layout, made.generation, open_new=open_new)
+        self._metrics.describe(generation=made.generation, model=made.model, engine=made.engine)
+        runtime = Runtime(
+            settings,
+            model,
+            {library.source.bucket: library.source},
+            (library.sidecars, library.layout),
+            observer=self._metrics,
+            on_broken=self._broken,
+        )
+        self._resources.callback(runtime.close)
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="image")
+        self._resources.callback(self._pool.shutdown, wait=False, cancel_futures=True)
+        return runtime
+
+    def _broken(self) -> None:
+        """A device that failed fails on: better to end, have the messages go to others, and be started again."""
+        self._closing.set()
+        self._stop.set()
+        self._on_broken()
+
+    def _describe(self) -> WorkerState:
+        return WorkerState(
+            id=self._id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            generation=self.generation,
+            model=self._settings.model,
+            queues=self._queues,
+            started=self._started,
+            outcomes=self._tally.outcomes,
+            per_second=self._tally.per_second,
+            under_way=self._metrics.under_way,
+        )
+
+    def _checks(self) -> dict[str, Check]:
+        checks: dict[str, Check] = {
+            "redis": lambda: readiness.check_redis(self._client),
+            "store": lambda: readiness.check_store(self._library),
+        }
+        if self._runtime is not None:
+            inference = self._runtime.inference
+            checks["model"] = lambda: readiness.check_model(inference, self._settings.model)
+            checks["generation"] = lambda: readiness.check_generation(self._library, self.generation)
+        return checks
+
+    @staticmethod
+    def _quietly(action: Callable[[], None]) -> None:
+        with suppress(Unavailable):
+            action()
+
+
+class CountingMetrics(Metrics):
+    """Metrics that also keep what a heartbeat tells."""
+
+    def __init__(self, tally: Tally) -> None:
+        super().__init__()
+        self._tally = tally
+        self._lock = threading.Lock()
+        self.under_way = 0
+
+    def began(self) -> None:
+        """One image more is under way."""
+        super().began()
+        with self._lock:
+            self.under_way += 1
+
+    def outcome(self, outcome: Outcome, queue: str, seconds: float) -> None:
+        """Count an image."""
+        super().outcome(outcome, queue, seconds)
+        self._tally.count(outcome.record.status.value, outcome.record.reason)
+        with self._lock:
+            self.under_way -= 1
