@@ -2,27 +2,37 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tasks.errors import Reason, StockmetaError
 from tasks.messages import QUEUES
 from tasks.records import Outcome, Status
+from worker.events.intake import Drop, Tally
 from worker.probes import Probe
+from worker.queue.snapshot import QueueState, Snapshot
 
 logger = logging.getLogger(__name__)
 
 OTHER = "other"
 STATUSES = frozenset(Status)
-REASONS = frozenset(Reason) | {"", "no_evidence", "vanished", "conflict", "unavailable", "internal_error"}
+REASONS = frozenset(Reason) | {
+    "",
+    "no_evidence",
+    "vanished",
+    "replaced",
+    "conflict",
+    "unavailable",
+    "failed",
+    "internal_error",
+}
 STAGES = frozenset({"fetch", "decode", "encode", "caption", "commit"})
 SOURCES = frozenset({"sqs", "webhook", "folder"})
-VERDICTS = frozenset({"accepted"})
+VERDICTS = frozenset(Drop) | {"accepted"}
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 WAITED = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
@@ -63,7 +73,6 @@ class Metrics:
         self._waited = histogram("wait_seconds", "From publishing a message to taking it.", ("queue",), buckets=WAITED)
         self._put_off = counter("put_off_images", "Images that are tried again later.", ("queue",))
         self._suspects = counter("suspect_failures", "Images that failed in a process of their own.", ("reason",))
-        self._events = counter("events", "References out of events, taken or dropped.", ("source", "verdict"))
 
     def describe(self, *, generation: str = "", model: str = "", engine: str = "") -> None:
         """Say what runs here."""
@@ -120,88 +129,91 @@ class Metrics:
         """Count an image."""
         self._suspects.labels(known(reason, REASONS)).inc()
 
-    def event(self, source: str, verdict: str, images: int = 1) -> None:
-        """Count references."""
-        self._events.labels(known(source, SOURCES), known(verdict, VERDICTS)).inc(images)
-
-    def watch(self, look: Callable[[], "Backlog"], fresh: float = 5.0) -> None:
+    def watch(self, look: Callable[[], Snapshot], fresh: float = 5.0) -> None:
         """Show the queue too, as `look` finds it when somebody scrapes, at most every `fresh` seconds."""
         self.registry.register(_Queue(Probe(look, fresh, SCRAPE_SECONDS)))
 
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One queue: how many messages wait, and for how many seconds the oldest does; 0 where none waits."""
-
-    messages: int
-    oldest: float
+    def listen(self, source: str, tally: Tally) -> None:
+        """Show what a listener (`sqs`, `webhook` or `folder`) took and dropped."""
+        self.registry.register(_Events(known(source, SOURCES), tally))
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What the queue holds, seen from outside.
+class _Events(Collector):
+    """A listener's tally; it counts anyway, for its log."""
 
-    Attributes:
-        queues: by name.
-        unacknowledged: messages that workers have in hand.
-        ledger: messages that are not done; `ledger_oldest` is how many seconds ago the oldest was published.
-        deferred: messages that wait for their time.
-        workers: that told of themselves of late.
-    """
+    def __init__(self, source: str, tally: Tally) -> None:
+        self._source = source
+        self._tally = tally
 
-    queues: dict[str, Waiting]
-    unacknowledged: int
-    ledger: int
-    ledger_oldest: float
-    deferred: int
-    workers: int
+    def collect(self) -> Iterator[Metric]:
+        """All verdicts, from the first scrape on, so that rates are right."""
+        labels = ("source", "verdict")
+        family = CounterMetricFamily("stockmeta_events", "Events, accepted or why they were dropped.", labels=labels)
+        dropped = self._tally.dropped
+        for verdict in sorted(VERDICTS - {"accepted"}):
+            family.add_metric((self._source, verdict), dropped.get(Drop(verdict), 0))
+        family.add_metric((self._source, "accepted"), self._tally.accepted)
+        yield family
 
 
 class _Queue(Collector):
     """What the queue holds; where it cannot be looked at, only that."""
 
-    def __init__(self, probe: Probe[Backlog]) -> None:
+    def __init__(self, probe: Probe[Snapshot]) -> None:
         self._probe = probe
 
     def describe(self) -> Iterator[Metric]:
         """Names only: the registry must not look at the queue to learn them."""
-        return iter(self._families())
+        return iter(_families(None))
 
     def collect(self) -> Iterator[Metric]:
         """Look at the queue, and say what it holds."""
-        families = up, waiting, oldest, unacknowledged, ledger, ledger_oldest, deferred, workers = self._families()
-        backlog = None
+        snapshot = None
         try:
-            backlog = self._probe.get()
+            snapshot = self._probe.get()
         except StockmetaError as error:
             logger.warning("the queue cannot be looked at: %s", error)
         except Exception:
             logger.exception("a bug, met at looking at the queue")
-        up.add_metric((), float(backlog is not None))
-        if backlog is None:
-            return iter((up,))
-        for name, queue in backlog.queues.items():
-            waiting.add_metric((known(name, QUEUES),), queue.messages)
-            oldest.add_metric((known(name, QUEUES),), queue.oldest)
-        unacknowledged.add_metric((), backlog.unacknowledged)
-        ledger.add_metric((), backlog.ledger)
-        ledger_oldest.add_metric((), backlog.ledger_oldest)
-        deferred.add_metric((), backlog.deferred)
-        workers.add_metric((), backlog.workers)
-        return iter(families)
+        families = _families(snapshot)
+        return iter(families if snapshot else families[:1])
 
-    @staticmethod
-    def _families() -> tuple[GaugeMetricFamily, ...]:
-        return tuple(
-            GaugeMetricFamily(f"stockmeta_{name}", said, labels=labels)
-            for name, said, labels in (
-                ("queue_up", "Whether the queue could be looked at.", ()),
-                ("queue_messages", "Messages that wait.", ("queue",)),
-                ("queue_oldest_seconds", "Age of the oldest message that waits.", ("queue",)),
-                ("queue_unacknowledged", "Messages that workers have in hand.", ()),
-                ("ledger_messages", "Messages that are not done.", ()),
-                ("ledger_oldest_seconds", "Age of the oldest message that is not done.", ()),
-                ("deferred_messages", "Messages that wait for their time.", ()),
-                ("workers", "Workers that told of themselves of late.", ()),
-            )
-        )
+
+def _families(snapshot: Snapshot | None) -> list[Metric]:
+    up = GaugeMetricFamily("stockmeta_queue_up", "Whether the queue could be looked at.", float(snapshot is not None))
+    queues = snapshot.queues if snapshot else ()
+    by_queue: tuple[tuple[str, str, Callable[[QueueState], float | None]], ...] = (
+        ("queue_messages", "Messages that wait.", lambda queue: queue.waiting),
+        (
+            "queue_oldest_seconds",
+            "Age of the oldest that waits.",
+            lambda queue: _age(queue.oldest_seconds, queue.waiting),
+        ),
+        ("ledger_messages", "Messages that are not done.", lambda queue: queue.open),
+        (
+            "ledger_oldest_seconds",
+            "Age of the oldest that is not done.",
+            lambda queue: _age(queue.open_seconds, queue.open),
+        ),
+    )
+    found: list[Metric] = [up]
+    for name, said, measure in by_queue:
+        family = GaugeMetricFamily(f"stockmeta_{name}", said, labels=("queue",))
+        for queue in queues:
+            if (value := measure(queue)) is not None:
+                family.add_metric((known(queue.name, QUEUES),), value)
+        found.append(family)
+    whole: tuple[tuple[str, str, Callable[[Snapshot], float]], ...] = (
+        ("queue_in_hand", "Messages that workers have taken and not acknowledged.", lambda all_: all_.in_hand),
+        ("deferred_messages", "Messages that wait for their time.", lambda all_: all_.deferred),
+        ("failing_images", "Images that failed alone within a week and did not end since.", lambda all_: all_.failing),
+        ("workers", "Workers that told of themselves within half a minute.", lambda all_: len(all_.workers)),
+        ("images_per_second", "Of all workers, over the last minute.", lambda all_: all_.per_second),
+    )
+    found += [GaugeMetricFamily(f"stockmeta_{n}", said, f(snapshot) if snapshot else 0) for n, said, f in whole]
+    return found
+
+
+def _age(seconds: float | None, messages: int) -> float | None:
+    """None waits: 0. Some wait and none says since when: unknown."""
+    return 0.0 if not messages else seconds
