@@ -33,7 +33,7 @@ def connect(settings: Settings) -> Redis:
         ConfigurationError: no broker, or one that is no Redis.
     """
     options = celery_settings(settings)["broker_transport_options"]
-    assert settings.broker_url is not None  # noqa: S101 - celery_settings raised otherwise
+    assert settings.broker_url is not None
     url = _redis_url(settings.broker_url.get_secret_value())
     names = ("socket_timeout",) if url.startswith("unix:") else _TIMEOUTS
     return Redis.from_url(
@@ -54,7 +54,8 @@ def _redis_url(broker: str) -> str:
     query = dict(parse_qsl(parts.query))
     if parts.scheme == "redis+socket":
         query["db"] = query.pop("virtual_host", "0")
-        return parts._replace(scheme="unix", query=urlencode(query)).geturl()
+        # Not `geturl`: of a scheme that it does not know it leaves out an empty host's slashes.
+        return f"unix://{parts.netloc}{parts.path}?{urlencode(query)}"
     if parts.scheme not in ("redis", "rediss"):
         raise ConfigurationError("STOCKMETA_BROKER_URL has to begin with redis://, rediss:// or redis+socket://")
     if "ssl_cert_reqs" in query:

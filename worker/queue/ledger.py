@@ -23,7 +23,17 @@ LEDGERS = {queue: f"stockmeta:ledger:{queue}" for queue in QUEUES}
 ALL = (*LEDGERS.values(), DEFERRED)
 
 # One step on the server: half an entry is never seen, and a full Redis refuses the first write and so all of it.
+# With an expected time nothing happens unless the entry is still there with that time: of two sweepers only one
+# publishes, and none what was struck meanwhile.
 _ENTER = """
+if ARGV[4] ~= '' then
+  local same = false
+  for i = 2, #KEYS do
+    local score = redis.call('ZSCORE', KEYS[i], ARGV[1])
+    if score then same = tonumber(score) == tonumber(ARGV[4]) end
+  end
+  if not same then return false end
+end
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 redis.call('ZADD', KEYS[2], string.format('%.6f', now + ARGV[3]), ARGV[1])
@@ -35,10 +45,16 @@ return string.format('%.6f', now)
 
 @dataclass(frozen=True)
 class Entry:
-    """One message of the ledger, and the queue that it belongs to."""
+    """One message of the ledger.
+
+    Attributes:
+        queue: the one that it belongs to.
+        time: when it was published last, or is due.
+    """
 
     message: TagMessage
     queue: str
+    time: float
 
 
 class Ledger:
@@ -50,7 +66,13 @@ class Ledger:
 
     def enter(self, message: TagMessage, queue: str) -> float:
         """Enter a message as published now, wherever it was before; returns that time."""
-        return self._put(message, queue, LEDGERS[queue], 0)
+        now = self._put(message, queue, LEDGERS[queue])
+        assert now is not None
+        return now
+
+    def enter_again(self, entry: Entry) -> float | None:
+        """Enter a message that was read from here as published now, unless somebody was faster: then `None`."""
+        return self._put(entry.message, entry.queue, LEDGERS[entry.queue], expected=repr(entry.time))
 
     def defer(self, message: TagMessage, queue: str, seconds: float) -> None:
         """Enter a message as one to be published so many seconds from now, wherever it was before."""
@@ -82,21 +104,29 @@ class Ledger:
         """The server's clock."""
         return server_time(self._client)
 
-    def _put(self, message: TagMessage, queue: str, target: str, seconds: float) -> float:
+    def _put(
+        self, message: TagMessage, queue: str, target: str, seconds: float = 0, expected: str = ""
+    ) -> float | None:
         body = json.dumps({"queue": queue, "message": message.to_dict()}, separators=(",", ":"))
         others = [key for key in ALL if key != target]
-        return float(self._enter(keys=[MESSAGES, target, *others], args=[message.id, body, seconds]))
+        now = self._enter(keys=[MESSAGES, target, *others], args=[message.id, body, seconds, expected])
+        return None if now is None else float(now)
 
     def _entries(self, key: str, until: float, limit: int) -> list[Entry]:
+        found = self._client.zrange(key, "-inf", until, byscore=True, offset=0, num=limit, withscores=True)
         # redis-py cannot say that a client that decodes gives strings.
-        names = cast("list[str]", self._client.zrange(key, "-inf", until, byscore=True, offset=0, num=limit))
-        if not names:
+        rows = cast("list[tuple[str, float]]", found)
+        if not rows:
             return []
-        bodies = cast("list[str | None]", self._client.hmget(MESSAGES, names))
-        # An id without a body can only come from a hand in Redis; it can do nothing but go.
-        if orphans := [name for name, body in zip(names, bodies, strict=True) if body is None]:
-            self.strike(orphans)
-        return [_entry(body) for body in bodies if body is not None]
+        bodies = cast("list[str | None]", self._client.hmget(MESSAGES, [name for name, _ in rows]))
+        entries = []
+        for (_, time), body in zip(rows, bodies, strict=True):
+            if body is not None:
+                entries.append(_entry(body, float(time)))
+            else:
+                # Struck meanwhile, or a Redis that evicts has thrown the bodies away: many such would hide the rest.
+                self._client.zremrangebyscore(key, time, time)
+        return entries
 
 
 def server_time(client: Redis) -> float:
@@ -105,6 +135,6 @@ def server_time(client: Redis) -> float:
     return float(seconds) + float(microseconds) / 1e6
 
 
-def _entry(body: str) -> Entry:
+def _entry(body: str, time: float) -> Entry:
     data = json.loads(body)
-    return Entry(TagMessage.from_dict(data["message"]), data["queue"])
+    return Entry(TagMessage.from_dict(data["message"]), data["queue"], time)

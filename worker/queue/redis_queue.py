@@ -8,11 +8,10 @@ from redis import Redis
 
 from tasks.messages import QUEUES, SUSPECT_TASK, SUSPECTS, TASK, TagMessage
 from tasks.records import ImageRef
+from worker.queue.backlog import SENT
 from worker.queue.connection import redis_errors
-from worker.queue.ledger import Ledger
+from worker.queue.ledger import Entry, Ledger
 
-SENT = "stockmeta_sent"
-"""Header with the time of the ledger's entry."""
 WEEK = 7 * 24 * 3600
 FAILING = "stockmeta:failing"
 """Sorted set of the counters that exist -> when they expire, so that they can be counted."""
@@ -51,6 +50,17 @@ class RedisQueue:
         _check(queue)
         with redis_errors("a message could not be published"):
             self._publish(message, queue, self._ledger.enter(message, queue))
+
+    def send_again(self, entry: Entry) -> bool:
+        """Publish what was read from the ledger, unless it was struck, or somebody else published it, meanwhile.
+
+        Returns whether it was published. Raises `Unavailable`, as `send` does.
+        """
+        with redis_errors("a message could not be published again"):
+            now = self._ledger.enter_again(entry)
+            if now is not None:
+                self._publish(entry.message, entry.queue, now)
+        return now is not None
 
     def put_off(self, message: TagMessage, queue: str, seconds: float) -> None:
         """Enter a message to be published so many seconds from now, by a worker's sweeper. Raises `Unavailable`."""
