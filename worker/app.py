@@ -66,6 +66,7 @@ def _load(**_: Any) -> None:
 @worker_ready.connect
 def _beat(sender: Any, **_: Any) -> None:
     sender.timer.call_repeatedly(PULSE_SECONDS, app.stockmeta.pulse.beat)
+    logger.info("ready: takes messages from %s", ", ".join(sorted(app.amqp.queues.consume_from)))
 
 
 @worker_shutting_down.connect
