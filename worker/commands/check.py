@@ -3,27 +3,24 @@
 import json
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 from celery import Celery
 from kombu.utils.url import parse_url
 from PIL import Image
 
-from tasks.errors import Conflict
-from tasks.layout import OUTPUT_ROOT
 from worker import console
 from worker.broker import embedded_broker
+from worker.library import open_library
 from worker.runtime import load_vocabulary, make_decoder, make_encoder
 from worker.settings import Settings, drop_celery_variables
-from worker.storage.local import LocalStore
+from worker.storage.probe import require_conditional_writes
 
-PACKAGES = ("stockmeta", "celery", "kombu", "redis", "torch", "open_clip_torch", "openvino", "pillow", "numpy")
+PACKAGES = ("stockmeta", "celery", "kombu", "redis", "boto3", "torch", "open_clip_torch", "openvino", "pillow", "numpy")
 
 
 def run(settings: Settings, *, as_json: bool) -> int:
@@ -115,25 +112,15 @@ def _connect(url: str) -> None:
 def _store(settings: Settings) -> str:
     if settings.library is None:
         return "no library (STOCKMETA_LIBRARY is not set): `tag` needs none"
-    source = LocalStore(Path(settings.library))
-    some = next(iter(source.list()), None)
-    target = Path(settings.output) if settings.output else Path(settings.library) / OUTPUT_ROOT
-    target.mkdir(parents=True, exist_ok=True)
-    _conditional_writes(target)
-    return f"{settings.library}: {'has files' if some else 'is empty'}; sidecars go to {target}"
-
-
-def _conditional_writes(target: Path) -> None:
-    """A store that forgets its conditions would let one worker overwrite another."""
-    with tempfile.TemporaryDirectory(dir=target, prefix="check-") as folder:
-        store = LocalStore(Path(folder))
-        etag = store.put("probe", b"1", if_match=None)
-        try:
-            store.put("probe", b"2", if_match=None)
-        except Conflict:
-            store.delete("probe", if_match=etag)
-            return
-        raise RuntimeError("conditional writes are not respected")
+    library = open_library(settings)
+    some = next(library.source.list(library.prefix), None)
+    if some is not None:
+        # Listing is a right of its own, and so is reading.
+        library.source.stat(some.key)
+    require_conditional_writes(library.sidecars, library.layout)
+    target = settings.output or f"{library.layout.root} in it"
+    state = "has objects" if some else "is empty"
+    return f"{settings.library}: {state}; sidecars go to {target}; conditional writes are respected"
 
 
 def _cache(settings: Settings) -> str:

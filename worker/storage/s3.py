@@ -78,7 +78,7 @@ class S3Store:
                 continue
             except Vanished:
                 return None
-            assert isinstance(fetched.body, bytes)  # noqa: S101 - for the type checker
+            assert isinstance(fetched.body, bytes)
             return fetched.body, fetched.stat.etag
         raise Unavailable(f"s3://{self.bucket}: {key!r} is written more often than it can be read")
 

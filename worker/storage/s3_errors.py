@@ -33,7 +33,7 @@ from urllib3.exceptions import HTTPError
 from tasks.errors import Conflict, Reason, Rejected, Replaced, StockmetaError, Unavailable, Vanished
 
 ODD = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\\")
-"""A component that is empty, `.` or `..`, or a backslash: Amazon's S3 keeps such keys, SeaweedFS makes others of them."""
+"""A component that is empty, `.` or `..`, or a backslash: Amazon's S3 keeps it, SeaweedFS makes another key of it."""
 
 BROKEN_OFF = (
     ReadTimeoutError,
