@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tasks.errors import ConfigurationError, StockmetaError
-from worker import console, logs
+from worker import cli_listen, console, logs
 from worker.settings import load_settings
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Title, caption, alt text, keywords and categories for stock photographs, written beside the images.",
     epilog="Settings can also be given in the environment, as STOCKMETA_… variables: see docs/settings.md.",
 )
+app.add_typer(cli_listen.app, name="listen")
 
 INTERRUPTED = 128 + 2
 """Exit status after Ctrl-C, as of a program that SIGINT ends."""
