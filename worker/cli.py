@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tasks.errors import ConfigurationError, StockmetaError
-from worker import cli_listen, console, logs
+from worker import cli_failed, cli_listen, console, logs
 from worker.settings import load_settings
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Title, caption, alt text, keywords and categories for stock photographs, written beside the images.",
     epilog="Settings can also be given in the environment, as STOCKMETA_… variables: see docs/settings.md.",
 )
+app.add_typer(cli_failed.app, name="failed")
 app.add_typer(cli_listen.app, name="listen")
 
 INTERRUPTED = 128 + 2
@@ -151,6 +152,26 @@ def worker(
     from worker.commands import worker as command
 
     raise typer.Exit(command.run(settings, queues, open_new=open_generation, with_parent=with_parent))
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
+) -> None:
+    """Say how the queue is doing: what waits and for how long, what is in hand or put off, workers and their rates.
+
+    Needs STOCKMETA_BROKER_URL. Only looks, and costs Redis next to nothing.
+
+    Exit status: 0 looked, 1 Redis did not answer, 2 no broker is configured.
+
+    \b
+    Examples:
+      stockmeta status
+      stockmeta status --json | jq '.queues[] | {name, waiting, oldest_seconds}'
+    """  # noqa: D301 - \b keeps the lines of the examples apart
+    from worker.commands import status as command
+
+    raise typer.Exit(command.run(load_settings(), as_json=as_json))
 
 
 @app.command()
