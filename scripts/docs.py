@@ -15,7 +15,7 @@ from worker.cli import app
 from worker.settings import Settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-HELP = re.compile(r"(<!-- help -->\n```text\n).*?(```\n)", re.DOTALL)
+HELP = re.compile(r"(<!-- help(?: (?P<name>[a-z-]+))? -->\n```text\n).*?(```\n)", re.DOTALL)
 TABLE = re.compile(r"(<!-- settings -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 
@@ -37,23 +37,27 @@ def pages() -> list[tuple[Path, str]]:
     """Every page with a part from the code, as it should be."""
     found = []
     group = typer.main.get_command(app)
-    for name in sorted(group.commands):
+    for name, command in sorted(group.commands.items()):
         path = DOCS / "commands" / f"{name}.md"
         if not path.exists():
             raise SystemExit(f"{path.name}: the command has no page in docs/commands")
         text = path.read_text(encoding="utf-8")
-        if not HELP.search(text):
-            raise SystemExit(f"{path.name}: there is no place for the help: <!-- help --> and a text block")
-        found.append((path, HELP.sub(lambda match, name=name: match[1] + usage(name) + match[2], text)))
+        # A group's page has its own help, and that of each of its commands.
+        wanted = {"", *getattr(command, "commands", ())}
+        if wanted != {match["name"] or "" for match in HELP.finditer(text)}:
+            places = ", ".join(f"<!-- help{name and ' '}{name} -->" for name in sorted(wanted))
+            raise SystemExit(f"{path.name}: the places for the help have to be {places}, each before a text block")
+        found.append((path, HELP.sub(lambda match, name=name: match[1] + usage(name, match["name"]) + match[3], text)))
     path = DOCS / "settings.md"
     text = path.read_text(encoding="utf-8")
     found.append((path, TABLE.sub(lambda match: match[1] + settings() + match[2], text)))
     return found
 
 
-def usage(name: str) -> str:
-    """What `stockmeta NAME --help` prints, 110 columns wide."""
-    result = CliRunner().invoke(app, [name, "--help"], prog_name="stockmeta", env={"COLUMNS": "110", "TERM": "dumb"})
+def usage(*names: str | None) -> str:
+    """What `stockmeta NAMES --help` prints, 110 columns wide."""
+    arguments = [*filter(None, names), "--help"]
+    result = CliRunner().invoke(app, arguments, prog_name="stockmeta", env={"COLUMNS": "110", "TERM": "dumb"})
     return "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines()) + "\n"
 
 

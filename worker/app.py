@@ -51,6 +51,8 @@ def _load(**_: Any) -> None:
     """Build the service before the first message is taken, and hang it on the application, where tasks find it."""
     from worker.service import WorkerService
 
+    # Celery asks for logging only after this signal, and a start has things to tell.
+    _log()
     try:
         queues = set(app.amqp.queues.consume_from)
         if queues != {SUSPECTS}:

@@ -118,6 +118,8 @@ def configure(style: Literal["text", "json"] = "text", level: int = logging.WARN
     for old in [old for old in root.handlers if isinstance(old, _Stderr)]:
         root.removeHandler(old)
     root.addHandler(handler)
+    # Warnings too: they would come as several lines of their own.
+    logging.captureWarnings(True)
     root.setLevel(level)
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))

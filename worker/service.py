@@ -80,6 +80,8 @@ class WorkerService:
         except BaseException:
             self.close()
             raise
+        extra = {"worker": self._id, "generation": self.generation or None, "bucket": self._library.source.bucket}
+        logger.info("loaded, for %s", ", ".join(self._queues), extra=extra)
 
     def _start(self, *, open_new: bool) -> None:
         require_conditional_writes(self._library.sidecars, self._library.layout)

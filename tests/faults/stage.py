@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import time
 from collections import Counter
@@ -70,7 +71,7 @@ class Stage:
     store_proxy: Proxy
     chance: random.Random
     settings: Mapping[str, object] = field(default_factory=dict)
-    uploaded: dict[str, bytes] = field(default_factory=dict)
+    uploaded: dict[str, bytes] = field(default_factory=dict, repr=False)
     programs: list[Program] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -167,9 +168,9 @@ class Stage:
     def until_ready(self, program: Program, seconds: float = 60) -> None:
         """Wait until a worker says that it is ready. Raises `AssertionError` with its log if it ended."""
 
-        def ready() -> bool:
+        def ready() -> object:
             assert program.alive, f"{program.name} ended:\n{program.tail()}"
-            return " ready" in program.text()
+            return re.search("takes messages from .*uploads", program.text())
 
         until(ready, seconds, f"{program.name} is ready")
 
@@ -189,7 +190,8 @@ class Stage:
         client = self.redis.client
         found = Counter({queue: int(client.llen(queue)) for queue in (UPLOADS, BACKFILL, SUSPECTS)})
         found["unacked"] = int(client.hlen("unacked"))
-        found["ledger"] = int(client.zcard("stockmeta:ledger"))
+        for queue in (UPLOADS, BACKFILL, SUSPECTS):
+            found["ledger"] += int(client.zcard(f"stockmeta:ledger:{queue}"))
         found["deferred"] = int(client.zcard("stockmeta:deferred"))
         found["messages"] = int(client.hlen("stockmeta:messages"))
         return +found

@@ -56,20 +56,21 @@ class Chaos:
         counts = ", ".join(f"{victim} {number}" for victim, number in sorted(self.killed.items()))
         self.stage.notes += [
             f"{rounds} rounds, {self.loaded} of them with work in hand ({counts})",
-            f"{finding.done} right, {len(finding.lost)} lost, {len(finding.wrong)} wrong, {len(finding.terminal)} terminal",
+            f"right {finding.done}, lost {len(finding.lost)}, wrong {len(finding.wrong)}",
+            f"terminal {len(finding.terminal)}",
             f"settled in {time.monotonic() - started:.0f} s",
         ]
         assert finding.done == len(self.stage.uploaded)
 
     def _round(self) -> None:
-        chance, before = self.stage.chance, self._committed()
+        chance, before = self.stage.chance, self.stage.paths()
         keys = self.stage.upload(IMAGES)
         # An image that is replaced while its first version may be under way, and an event that comes twice.
         keys.append(self.stage.put(chance.choice(sorted(self.stage.uploaded))))
         keys.append(chance.choice(keys))
         self._publish(keys, chance)
         deadline = time.monotonic() + 8
-        while self._committed() == before and time.monotonic() < deadline:
+        while self.stage.paths() == before and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(chance.uniform(0, 0.6))
         self.loaded += self._in_hand() > 0
@@ -118,9 +119,6 @@ class Chaos:
 
     def _start(self, *, wait: bool = False) -> Program:
         return self.stage.worker(wait=wait, **self.settings)
-
-    def _committed(self) -> int:
-        return len(set(self.stage.paths().values()))
 
     def _in_hand(self) -> int:
         try:

@@ -1,34 +1,29 @@
 """`stockmeta demo`: the whole product on ten photographs, on one machine, with nothing set up."""
 
-import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from celery import Celery
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tasks.errors import ConfigurationError, StockmetaError, Unavailable
 from tasks.layout import FOLDER_KEYS, Layout
-from tasks.messages import TagMessage
+from tasks.messages import UPLOADS, TagMessage
 from tasks.ports import Decoded
 from tasks.publish import Publisher
 from tasks.records import ImageRef, Record
 from worker import console
-from worker.broker import embedded_broker
 from worker.contact_sheet import Entry, render
 from worker.inputs import Inputs
 from worker.runtime import Model, load_model, make_decoder
-from worker.settings import Settings, drop_celery_variables
+from worker.session import Session, session
+from worker.settings import Settings, load_settings
 from worker.storage.local import LocalStore
 
 PACKAGED = {
@@ -49,9 +44,6 @@ PACKAGED = {
 PATIENCE_SECONDS = 300
 THUMBNAIL = 320
 
-Worker = tuple[subprocess.Popen[bytes], Path]
-"""A worker's process and its log."""
-
 
 def run(settings: Settings, photos: Path | None, out: Path) -> int:
     """Run a queue and a worker on the photographs, print a table, write the page; returns the exit status."""
@@ -67,10 +59,12 @@ def run(settings: Settings, photos: Path | None, out: Path) -> int:
         # Loaded here first, so that what takes long shows its progress; the worker then finds it in the cache.
         model = load_model(settings, bars.update)
         start = time.monotonic()
-        with embedded_broker() as broker, _worker(settings, broker, library, sidecars, out / "worker.log") as worker:
-            _publish(broker, refs)
+        given = {"broker_url": None, "library": str(library.resolve()), "output": str(sidecars.resolve())}
+        ours = load_settings(**settings.model_dump(exclude_unset=True) | given)
+        with session(ours, out / "worker.log") as queue:
+            queue.queue.send(TagMessage(tuple(refs)), UPLOADS)
             records = []
-            for record in _committed(LocalStore(sidecars), model.provenance.generation, refs, worker):
+            for record in _committed(LocalStore(sidecars), model.provenance.generation, refs, queue):
                 records.append(record)
                 bars.update("tagging", len(records), len(refs))
         seconds = time.monotonic() - start
@@ -100,51 +94,15 @@ def packaged_photographs(folder: Path) -> Path:
     return folder
 
 
-@contextmanager
-def _worker(settings: Settings, broker: str, library: Path, sidecars: Path, log: Path) -> Iterator[Worker]:
-    """A Celery worker in a process of its own, as in production, while the block runs."""
-    given = {
-        "BROKER_URL": broker,
-        "LIBRARY": str(library.resolve()),
-        "OUTPUT": str(sidecars.resolve()),
-        "MODEL": settings.model,
-        "LANGUAGES": ",".join(settings.languages),
-        "CACHE_DIR": str(settings.cache_dir.resolve()),
-    }
-    environment = os.environ | {f"STOCKMETA_{name}": value for name, value in given.items()}
-    # -P and a folder of its own: Celery imports from the working directory, which may hold a `worker.py` of somebody's.
-    command = [sys.executable, "-P", "-m", "celery", "--app", "worker.app", "worker", "--pool", "threads"]
-    command += ["--concurrency", "2", "--without-mingle", "--without-gossip", "--loglevel", "INFO"]
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT, cwd=log.parent)  # noqa: S603
-    try:
-        yield process, log
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _publish(broker: str, refs: Sequence[ImageRef]) -> None:
-    drop_celery_variables()
-    with Celery("stockmeta", broker=broker) as sender:
-        sender.send_task("stockmeta.tag", args=(TagMessage(tuple(refs)).to_dict(),), queue="uploads")
-
-
-def _committed(store: LocalStore, generation: str, refs: Sequence[ImageRef], worker: Worker) -> Iterator[Record]:
+def _committed(store: LocalStore, generation: str, refs: Sequence[ImageRef], queue: Session) -> Iterator[Record]:
     """Each image's record, as soon as it is committed. Raises `Unavailable` when the worker dies or takes too long."""
-    process, log = worker
     publisher = Publisher(store, Layout("", FOLDER_KEYS), generation)
     for ref in refs:
         give_up = time.monotonic() + PATIENCE_SECONDS
         while (record := publisher.current(ref, ref.etag)) is None:
-            if process.poll() is not None:
-                raise Unavailable(f"the worker stopped with status {process.returncode}; its log is {log}")
+            queue.check()
             if time.monotonic() > give_up:
-                raise Unavailable(f"no sidecar for {ref.key!r} after {PATIENCE_SECONDS} s; the worker's log is {log}")
+                raise Unavailable(f"no sidecar for {ref.key!r} after {PATIENCE_SECONDS} s; the log is {queue.log}")
             time.sleep(0.05)
         yield record
 

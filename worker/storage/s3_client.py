@@ -1,11 +1,13 @@
 """A bucket's client: how botocore is told to connect, to time out and to try again."""
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
@@ -88,14 +90,19 @@ class Connection:
             retries={"mode": "standard", "total_max_attempts": options.attempts},
             # Firewalls forget connections that are idle while a model loads.
             tcp_keepalive=True,
-            # Parameters are our own, and checking them is a tenth of a request's processor time.
+            # botocore's own says more about this machine, and composing it anew is a fifth of a request's processor time.
+            user_agent=f"stockmeta/{version('stockmeta')} Boto3/{boto3.__version__}",
+            # Parameters are our own, and checking them costs processor time.
             parameter_validation=False,
             s3={"addressing_style": options.addressing},
             request_checksum_calculation=options.checksums,
             response_checksum_validation=options.checksums,
         )
         try:
-            session = boto3.session.Session()
+            core = botocore.session.Session()
+            # Nobody here reads a time, and parsing one is a tenth of a request's processor time.
+            core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
+            session = boto3.session.Session(botocore_session=core)
             client = session.client("s3", endpoint_url=options.endpoint, config=config)
             credentials = session.get_credentials()
             return client, credentials and credentials.get_frozen_credentials()
