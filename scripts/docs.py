@@ -5,6 +5,8 @@
 
 import re
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import typer.main
@@ -22,36 +24,41 @@ TABLE = re.compile(r"(<!-- settings -->\n).*?(<!-- end -->\n)", re.DOTALL)
 def main() -> int:
     """Returns the exit status."""
     check = "--check" in sys.argv[1:]
-    wrong = []
-    for path, text in pages():
+    wrong = missing = 0
+    for path, make in pages():
+        try:
+            text = make()
+        except LookupError as error:
+            missing += 1
+            print(f"{path.name}: {error}")
+            continue
         if path.read_text(encoding="utf-8") != text:
-            wrong.append(path.name)
+            wrong += 1
+            print(f"{path.name}: {'does not say what the code says; run make docs' if check else 'written again'}")
             if not check:
                 path.write_text(text, encoding="utf-8")
-    for name in wrong:
-        print(f"{name}: {'does not say what the code says; run make docs' if check else 'written again'}")
-    return 1 if check and wrong else 0
+    return 1 if missing or (check and wrong) else 0
 
 
-def pages() -> list[tuple[Path, str]]:
-    """Every page with a part from the code, as it should be."""
-    found = []
-    group = typer.main.get_command(app)
-    for name, command in sorted(group.commands.items()):
+def pages() -> Iterator[tuple[Path, Callable[[], str]]]:
+    """Every page with a part from the code, and what makes its text as it should be; that raises `LookupError`."""
+    for name, command in sorted(typer.main.get_command(app).commands.items()):
         path = DOCS / "commands" / f"{name}.md"
-        if not path.exists():
-            raise SystemExit(f"{path.name}: the command has no page in docs/commands")
-        text = path.read_text(encoding="utf-8")
-        # A group's page has its own help, and that of each of its commands.
-        wanted = {"", *getattr(command, "commands", ())}
-        if wanted != {match["name"] or "" for match in HELP.finditer(text)}:
-            places = ", ".join(f"<!-- help{name and ' '}{name} -->" for name in sorted(wanted))
-            raise SystemExit(f"{path.name}: the places for the help have to be {places}, each before a text block")
-        found.append((path, HELP.sub(lambda match, name=name: match[1] + usage(name, match["name"]) + match[3], text)))
+        yield path, partial(command_page, path, name, set(getattr(command, "commands", ())))
     path = DOCS / "settings.md"
+    yield path, lambda: TABLE.sub(lambda match: match[1] + settings() + match[2], path.read_text(encoding="utf-8"))
+
+
+def command_page(path: Path, name: str, below: set[str]) -> str:
+    """A command's page with its help, and a group's with that of each of its commands too."""
+    if not path.exists():
+        raise LookupError("the command has no page in docs/commands")
     text = path.read_text(encoding="utf-8")
-    found.append((path, TABLE.sub(lambda match: match[1] + settings() + match[2], text)))
-    return found
+    wanted = {"", *below}
+    if wanted != {match["name"] or "" for match in HELP.finditer(text)}:
+        places = ", ".join(f"<!-- help{name and ' '}{name} -->" for name in sorted(wanted))
+        raise LookupError(f"the places for the help have to be {places}, each before a text block")
+    return HELP.sub(lambda match: match[1] + usage(name, match["name"]) + match[3], text)
 
 
 def usage(*names: str | None) -> str:
