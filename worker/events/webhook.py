@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+import time
 from collections.abc import Callable
 
 from starlette.applications import Starlette
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tasks.errors import Unavailable
+from worker.events.backoff import growing
 from worker.events.intake import Drop, Intake
 from worker.events.records import MAX_BYTES, MalformedError, Notification, parse
 
@@ -19,12 +21,18 @@ logger = logging.getLogger(__name__)
 
 BODY_SECONDS = 10.0
 """A sender has so long for the whole body."""
+QUEUE_SECONDS = 5.0
+"""So long the queue is tried before a sender is sent away: SeaweedFS, by default, does not come again (4.48)."""
 RETRY_SECONDS = "5"
 """What a sender is told when the queue is away."""
 
 
 def make_app(
-    intake: Intake, secret: str | None, ready: Callable[[], object], body_seconds: float = BODY_SECONDS
+    intake: Intake,
+    secret: str | None,
+    ready: Callable[[], object],
+    body_seconds: float = BODY_SECONDS,
+    queue_seconds: float = QUEUE_SECONDS,
 ) -> Starlette:
     """The application.
 
@@ -33,8 +41,9 @@ def make_app(
         secret: what senders present as a bearer's token; `None` takes from anybody.
         ready: raises `Unavailable` when messages could not be sent now.
         body_seconds: how long a sender may take for the body.
+        queue_seconds: how long the queue is tried.
     """
-    webhook = _Webhook(intake, secret, ready, body_seconds)
+    webhook = _Webhook(intake, secret, ready, body_seconds, queue_seconds)
     return Starlette(
         routes=[
             Route("/", webhook.post, methods=["POST"]),
@@ -45,11 +54,19 @@ def make_app(
 
 
 class _Webhook:
-    def __init__(self, intake: Intake, secret: str | None, ready: Callable[[], object], body_seconds: float) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        secret: str | None,
+        ready: Callable[[], object],
+        body_seconds: float,
+        queue_seconds: float,
+    ) -> None:
         self._intake = intake
         self._secret = None if secret is None else secret.encode()
         self._ready = ready
         self._body_seconds = body_seconds
+        self._queue_seconds = queue_seconds
         self._strange = False
 
     async def post(self, request: Request) -> Response:
@@ -65,15 +82,14 @@ class _Webhook:
             return _refused(400, "the body was not sent whole", CLOSE)
         if body is None:
             return _refused(413, f"the body may have {MAX_BYTES} bytes", CLOSE)
+        return await run_in_threadpool(self._take, body)
+
+    def _take(self, body: bytes) -> Response:
         try:
             found = parse(body)
+            images = self._sent(found)
         except MalformedError as error:
             return _refused(400, str(error))
-        return await run_in_threadpool(self._take, found)
-
-    def _take(self, found: Notification) -> Response:
-        try:
-            images = self._intake.take(found.refs)
         except Unavailable as error:
             logger.warning("an event was turned away, its sender has to come again: %s", error)
             return _refused(503, "the queue is not available", {"Retry-After": RETRY_SECONDS})
@@ -84,6 +100,18 @@ class _Webhook:
             self._strange = True
             logger.warning("an event has a form that is not known; it and others like it are counted, not taken")
         return JSONResponse({"images": images, "ignored": found.ignored, "unknown": found.unknown})
+
+    def _sent(self, found: Notification) -> int:
+        """Send, for some seconds if need be. Raises `Unavailable`."""
+        end = time.monotonic() + self._queue_seconds
+        for seconds in growing(0.25):
+            try:
+                return self._intake.take(found.refs)
+            except Unavailable:
+                if time.monotonic() + seconds > end:
+                    raise
+            time.sleep(seconds)
+        raise AssertionError("waits do not end")
 
     async def healthz(self, _: Request) -> Response:
         return JSONResponse({"alive": True})
