@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections import Counter
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.faults import proxy
 from tests.faults.photographs import magenta, marked, photograph
 from tests.faults.processes import until
 from tests.faults.proxy import Passing
-from tests.faults.stage import DEADLINE, GRACE, VISIBILITY, Stage
+from tests.faults.stage import DEADLINE, VISIBILITY, Stage
 
 COMMIT = r"PUT /[^ ]*/done/"
 SWEEP = 10
@@ -96,7 +97,7 @@ def test_an_image_that_kills_workers_ends_after_three_attempts_alone(stage: Stag
     worker.kill()
     # As a supervisor would; and it must stay up now, with the killer in a process of its own.
     second = stage.worker(FAULT_ENCODER="segfault")
-    finding = stage.settle(VISIBILITY + 60, terminal={"killer.jpg": "process_crashed"})
+    finding = stage.settle(VISIBILITY + 60, terminal={"killer.jpg": "worker_crashed"})
     assert finding.done == 7
     assert second.alive
     assert second.text().count("failed by itself") == 3
@@ -111,19 +112,23 @@ def test_one_bad_image_among_64(stage: Stage) -> None:
     assert stage.settle(30, terminal={"cut.jpg": "truncated"}).done == 63
 
 
+@pytest.mark.parametrize(("grace", "end"), [(20, "drains"), (1, "puts back")])
 @pytest.mark.row("11", "SIGTERM under load")
-def test_a_worker_that_is_told_to_stop_puts_back_what_it_has(stage: Stage) -> None:
-    keys = stage.upload(60)
-    worker = stage.worker(FAULT_ENCODER="slow:0.2")
-    stage.publish(keys, size=10)
+def test_a_worker_that_is_told_to_stop_loses_nothing(stage: Stage, grace: int, end: str) -> None:
+    keys = stage.upload(160)
+    worker = stage.worker(FAULT_ENCODER="slow:0.05", GRACE_SECONDS=grace)
+    # Four messages in hand are four seconds of work.
+    stage.publish(keys, size=20)
     until(lambda: stage.committed() > 5, 30, "the worker is under load")
     started = time.monotonic()
     worker.signal(signal.SIGTERM, alone=True)
-    assert worker.wait(GRACE + 6) == 0
-    stage.notes.append(f"ended in {time.monotonic() - started:.1f} s")
+    assert worker.wait(grace + 8) == 0
+    stage.notes.append(f"{end}: ended in {time.monotonic() - started:.1f} s")
+    left = Counter(stage.backlog())
     assert stage.committed() < len(keys)
-    assert stage.backlog()["unacked"] == 0
-    assert not any(process.is_running() for process in worker.tree())
+    assert left["unacked"] == 0
+    assert left["ledger"] == left["uploads"]
+    assert not worker.session()
     stage.worker()
     # Nothing waits for the visibility timeout: it was put back.
     assert stage.settle(VISIBILITY).done == len(keys)
