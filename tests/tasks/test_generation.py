@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import ConfigurationError, Conflict, Unavailable
-from tasks.generation import Current, generation_id, open_generation, promote, read_current
+from tasks.generation import Current, generation_id, join_generation, open_generation, promote, read_current
 from tasks.layout import Layout
 from tasks.ports import Store
 from tasks.records import ImageRef
@@ -106,3 +106,28 @@ def test_a_store_that_always_refuses_ends_in_an_error() -> None:
 
     with pytest.raises(Unavailable):
         open_generation(Contested("library"), LAYOUT, A)
+
+
+def test_a_worker_joins_what_a_library_is_kept_in(store: Store) -> None:
+    assert join_generation(store, LAYOUT, A) == Current(A, None)
+    assert join_generation(store, LAYOUT, A) == Current(A, None)
+    with pytest.raises(ConfigurationError, match=f"{B}.*{A}.*--open-generation"):
+        join_generation(store, LAYOUT, B)
+    assert read_current(store, LAYOUT) == Current(A, None)
+    assert join_generation(store, LAYOUT, B, open_new=True) == Current(A, B)
+    assert join_generation(store, LAYOUT, B) == Current(A, B)
+    with pytest.raises(ConfigurationError, match=f"{A} and {B}"):
+        join_generation(store, LAYOUT, C, open_new=True)
+
+
+def test_of_two_kinds_of_workers_that_join_a_new_library_one_may(store: Store) -> None:
+    def join(generation: str) -> bool:
+        try:
+            join_generation(store, LAYOUT, generation)
+        except ConfigurationError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        joined = list(pool.map(join, [A, B] * 8))
+    assert joined in ([True, False] * 8, [False, True] * 8)

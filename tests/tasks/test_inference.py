@@ -19,12 +19,17 @@ class Counting:
     def __init__(self, most: int = 99) -> None:
         self.batches: list[int] = []
         self.most = most
+        self.broken = False
+
+    def probe(self) -> None:
+        if self.broken:
+            raise RuntimeError("the device is gone")
 
     def judge(self, pixels: Pixels) -> list[Any]:
         self.batches.append(len(pixels))
         if len(pixels) > self.most:
             raise MemoryError("too large")
-        if (pixels == 255).any():
+        if self.broken or (pixels == 255).any():
             raise RuntimeError("cannot")
         return [int(image[0, 0, 0]) for image in pixels]
 
@@ -106,7 +111,8 @@ def test_one_image_that_fails_fails_alone(counting: Counting, caplog: pytest.Log
         futures = [pool.submit(through, inference, value, 0.1) for value in (1, 2, 255, 4, 5, 6, 7, 8)]
     good = [future.result() for future in futures if future.exception() is None]
     assert good == [1, 2, 4, 5, 6, 7, 8]
-    assert isinstance(futures[2].exception(), Unavailable)
+    assert isinstance(futures[2].exception(), ValueError)
+    assert inference.broken is None
     inference.close()
 
 
@@ -115,7 +121,37 @@ def test_a_device_short_of_memory_gets_smaller_batches(caplog: pytest.LogCapture
     inference = start(counting, batch=8)
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda value: through(inference, value, 0.1), range(8))) == list(range(8))
+        failed = [size for size in counting.batches if size > 2]
+        assert list(pool.map(lambda value: through(inference, value, 0.1), range(8))) == list(range(8))
     inference.close()
+    assert [size for size in counting.batches if size > 2] == failed
+
+
+def test_one_image_that_fails_makes_no_batch_smaller(counting: Counting, caplog: pytest.LogCaptureFixture) -> None:
+    inference = start(counting, batch=8)
+    with ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(through, inference, value, 0.1) for value in range(248, 256)]
+        assert [future.exception() is None for future in futures] == [True] * 7 + [False]
+        assert max(counting.batches) > 4
+        counting.batches.clear()
+        list(pool.map(lambda value: through(inference, value, 0.2), range(8)))
+    inference.close()
+    assert max(counting.batches) > 4
+
+
+def test_a_model_that_fails_on_everything_is_nobodys_fault(
+    counting: Counting, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[bool] = []
+    inference = Inference(cast("Judge", counting), 4, on_broken=lambda: told.append(True))
+    assert through(inference, 1) == 1
+    counting.broken = True
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="the device is gone"):
+            through(inference, 1)
+    inference.close()
+    assert told == [True]
+    assert inference.broken
 
 
 def test_closing_finishes_what_arrived_and_takes_no_more(counting: Counting) -> None:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tasks.messages import TagMessage
+from tasks.messages import NewerMessage, TagMessage
 from tasks.records import ImageRef
 
 
@@ -22,6 +22,11 @@ def test_64_images_take_about_ten_kilobytes() -> None:
         None,
         {},
         {"v": 2, "refs": []},
+        {"v": "1", "refs": []},
+        {"v": 1, "refs": [], "generation": 3},
+        {"v": 1, "refs": [], "id": None},
+        {"v": 1, "refs": [], "tries": "1"},
+        {"v": 1, "refs": [], "again": 1},
         {"v": 1, "refs": "x"},
         {"v": 1, "refs": ["x"]},
         {"v": 1, "refs": [{"bucket": "b"}]},
@@ -31,3 +36,14 @@ def test_64_images_take_about_ten_kilobytes() -> None:
 def test_anything_else_is_refused_in_words(data: object) -> None:
     with pytest.raises(ValueError, match="expected"):
         TagMessage.from_dict(data)
+
+
+def test_a_message_by_hand_needs_refs_alone() -> None:
+    message = TagMessage.from_dict({"v": 1, "refs": [{"bucket": "b", "key": "k", "etag": None}]})
+    assert message.id
+    assert (message.generation, message.tries, message.again) == (None, 0, False)
+
+
+def test_a_later_version_is_told_from_garbage() -> None:
+    with pytest.raises(NewerMessage):
+        TagMessage.from_dict({"v": 2, "images": []})

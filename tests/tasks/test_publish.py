@@ -6,6 +6,7 @@ import pytest
 
 from tasks.errors import Conflict, Vanished
 from tasks.layout import Layout
+from tasks.ports import Stat
 from tasks.publish import Publisher
 from tasks.records import Image, ImageRef, Record, Status
 from worker.storage.memory import MemoryStore
@@ -140,3 +141,60 @@ def test_a_stale_rejection_does_not_remove_a_newer_result(source: MemoryStore, p
 
     assert paths(publisher) == [f"{GENERATION}/done/photos/a/b.jpg.json"]
     assert publisher.current(ImageRef("photos", KEY)) == newer
+
+
+class Counting(MemoryStore):
+    """Counts requests."""
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(bucket)
+        self.reads = 0
+
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        self.reads += 1
+        return super().read(key)
+
+
+def test_what_was_seen_is_not_read_again(source: MemoryStore) -> None:
+    store = Counting("out")
+    publisher = Publisher(store, Layout(""), GENERATION)
+    seen = publisher.look(ImageRef("photos", KEY), source.stat(KEY).etag)
+    assert (seen.current, store.reads) == (None, 2)
+    publisher.publish(record(source), source, seen)
+    assert store.reads == 3
+
+
+def test_what_was_seen_may_be_outdated(source: MemoryStore, publisher: Publisher) -> None:
+    ref = ImageRef("photos", KEY)
+    seen = publisher.look(ref)
+    first = publisher.publish(record(source), source)
+    assert publisher.publish(record(source), source, seen) == first
+    rejected = replace(record(source, Status.REJECTED), reason="truncated")
+    publisher.publish(rejected, source, seen)
+    assert paths(publisher) == [f"{GENERATION}/failed/photos/a/b.jpg.json"]
+
+
+def test_records_of_an_image_that_is_gone_are_removed(source: MemoryStore, publisher: Publisher) -> None:
+    publisher.publish(record(source), source)
+    assert not publisher.forget(ImageRef("photos", KEY), source)
+    assert len(paths(publisher)) == 1
+    source.delete(KEY, if_match=source.stat(KEY).etag)
+    assert publisher.forget(ImageRef("photos", KEY), source)
+    assert paths(publisher) == []
+    assert publisher.forget(ImageRef("photos", KEY), source)
+
+
+def test_an_image_that_came_back_keeps_what_others_wrote_for_it(source: MemoryStore, publisher: Publisher) -> None:
+    publisher.publish(record(source), source)
+    source.delete(KEY, if_match=source.stat(KEY).etag)
+
+    class BackMeanwhile(MemoryStore):
+        """Is looked at when the image is gone; by the time of the answer it is there again, and committed."""
+
+        def stat(self, key: str, etag: str | None = None) -> Stat:
+            source.put(KEY, b"back", if_match=None)
+            publisher.publish(record(source), source)
+            raise Vanished("gone at that moment")
+
+    assert publisher.forget(ImageRef("photos", KEY), BackMeanwhile("photos"))
+    assert len(paths(publisher)) == 1

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tasks.describe import Describer, Provenance
-from tasks.errors import Rejected, Unavailable
+from tasks.errors import Rejected, Unavailable, Vanished
 from tasks.inference import Inference, Judge
 from tasks.layout import Layout
-from tasks.ports import Decoded, Fetched
+from tasks.ports import Decoded, Fetched, Stat
 from tasks.publish import Publisher
 from tasks.records import ImageRef, Status
 from tasks.tag import Tagger, tag_many
@@ -216,3 +216,34 @@ def test_the_embedding_is_the_stored_one(tagger: Tagger) -> None:
     record = tagger.attempt(ImageRef("photos", "1.jpg")).record
     assert record.embedding
     np.testing.assert_allclose(np.linalg.norm(record.embedding.unpack()), 1, atol=2e-3)
+
+
+def test_a_file_that_is_too_large_is_refused_unread(tagger: Tagger, source: MemoryStore, decoder: Inline) -> None:
+    object.__setattr__(tagger, "max_bytes", 100)
+    decoder.before = lambda: pytest.fail("it was read")
+    record = tagger.attempt(ImageRef("photos", "0.jpg")).record
+    assert (record.status, record.reason) == (Status.REJECTED, "too_many_bytes")
+    assert sidecars(tagger) == [f"{GENERATION}/failed/photos/0.jpg.json"]
+
+
+def test_an_image_that_is_gone_takes_its_records_with_it(tagger: Tagger, source: MemoryStore) -> None:
+    tagger.attempt(ImageRef("photos", "0.jpg"))
+    assert tagger.committed(ImageRef("photos", "0.jpg"))
+    source.delete("0.jpg", if_match=source.stat("0.jpg").etag)
+    assert tagger.attempt(ImageRef("photos", "0.jpg")).record.reason == "vanished"
+    assert sidecars(tagger) == []
+    with pytest.raises(Vanished):
+        tagger.committed(ImageRef("photos", "0.jpg"))
+
+
+def test_an_image_that_comes_back_meanwhile_is_tagged(tagger: Tagger, source: MemoryStore) -> None:
+    looks = itertools.count()
+    stat = source.stat
+
+    def gone_at_first(key: str, etag: str | None = None) -> Stat:
+        if next(looks) == 0:
+            raise Vanished("gone at that moment")
+        return stat(key, etag)
+
+    source.stat = gone_at_first  # type: ignore[method-assign]
+    assert tagger.attempt(ImageRef("photos", "0.jpg")).record.status is Status.TAGGED

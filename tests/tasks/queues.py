@@ -1,0 +1,44 @@
+"""A queue that keeps what it is given, for tests of what becomes of messages."""
+
+from collections import Counter
+
+from tasks.errors import Unavailable
+from tasks.messages import TagMessage
+from tasks.records import ImageRef
+
+
+class KeptQueue:
+    """`tasks.messages.Queue` in lists; `away` is how many calls fail first."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.away = away
+        self.sent: list[tuple[TagMessage, str]] = []
+        self.deferred: list[tuple[TagMessage, str, float]] = []
+        self.struck: list[str] = []
+        self.failures: Counter[tuple[str, str | None, str]] = Counter()
+
+    def send(self, message: TagMessage, queue: str) -> None:
+        self._answer()
+        self.sent.append((message, queue))
+
+    def put_off(self, message: TagMessage, queue: str, seconds: float) -> None:
+        self._answer()
+        self.deferred.append((message, queue, seconds))
+
+    def done(self, message: TagMessage) -> None:
+        self._answer()
+        self.struck.append(message.id)
+
+    def count_failure(self, ref: ImageRef, generation: str) -> int:
+        self._answer()
+        self.failures[ref.key, ref.etag, generation] += 1
+        return self.failures[ref.key, ref.etag, generation]
+
+    def forget_failures(self, ref: ImageRef, generation: str) -> None:
+        self._answer()
+        del self.failures[ref.key, ref.etag, generation]
+
+    def _answer(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("the queue is away")
