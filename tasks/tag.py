@@ -12,6 +12,7 @@ from tasks.budget import Budget
 from tasks.describe import Describer, blank, unfinished
 from tasks.errors import Conflict, Reason, Rejected, Replaced, Unavailable, Vanished
 from tasks.inference import Inference
+from tasks.observe import Observer, Silent
 from tasks.ports import Decoded, Decoder, Stat, Store
 from tasks.publish import Publisher
 from tasks.records import Image, ImageRef, Outcome, Record, Status
@@ -32,6 +33,7 @@ class Tagger:
         retry_terminal: whether an earlier rejection is tried again, or counts as done.
         max_bytes: larger files are refused unread.
         budget: bytes of files in memory at once.
+        observer: is told how long a commit takes.
     """
 
     sources: Mapping[str, Store]
@@ -42,6 +44,7 @@ class Tagger:
     retry_terminal: bool = False
     max_bytes: int = 100 << 20
     budget: Budget = field(default_factory=lambda: Budget(1 << 30))
+    observer: Observer = field(default_factory=Silent)
 
     def tag(self, ref: ImageRef) -> Outcome:
         """Work on one image to its end.
@@ -61,7 +64,12 @@ class Tagger:
         seen = self.publisher.look(ref, stat.etag)
         if seen.current and (seen.current.status.done or not self.retry_terminal):
             return Outcome(ref, seen.current, cached=True)
-        return Outcome(ref, self.publisher.publish(self._work(ref, stat, source), source, seen))
+        record = self._work(ref, stat, source)
+        start = time.perf_counter()
+        committed = self.publisher.publish(record, source, seen)
+        # Not in the record's own timings: it is written before it can know.
+        self.observer.stage("commit", time.perf_counter() - start)
+        return Outcome(ref, committed)
 
     def attempt(self, ref: ImageRef) -> Outcome:
         """`tag`, with every trouble as an outcome: what is not committed has a record whose status is `failed`.

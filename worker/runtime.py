@@ -16,7 +16,7 @@ from tasks.errors import ConfigurationError
 from tasks.generation import generation_id, open_generation
 from tasks.inference import Inference, Judge
 from tasks.layout import Layout
-from tasks.observe import Observer
+from tasks.observe import Observer, Silent
 from tasks.ports import Encoder, Store
 from tasks.publish import Publisher
 from tasks.records import SCHEMA, Image
@@ -183,6 +183,7 @@ class Runtime:
             retry_terminal=retry_terminal,
             max_bytes=settings.max_bytes,
             budget=Budget(settings.memory_mib << 20),
+            observer=observer or Silent(),
         )
 
     def probe(self) -> None:
