@@ -53,6 +53,10 @@ def sqs(
 def webhook(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8080,
+    hold: Annotated[
+        float,
+        typer.Option(help="Seconds for which a request is held while the queue is away, before the answer 503.", min=0),
+    ] = 8.0,
     insecure: Annotated[bool, typer.Option("--insecure", help="Take events from anybody, without a secret.")] = False,
     library: Library = None,
 ) -> None:
@@ -67,7 +71,7 @@ def webhook(
     """  # noqa: D301 - \b keeps the lines of the example apart
     from worker.commands import listen as command
 
-    raise typer.Exit(command.webhook(load_settings(library=library), host, port, insecure=insecure))
+    raise typer.Exit(command.webhook(load_settings(library=library), host, port, hold=hold, insecure=insecure))
 
 
 @app.command()

@@ -71,7 +71,7 @@ def sqs(settings: Settings, queue_url: str) -> int:
     return 0
 
 
-def webhook(settings: Settings, host: str, port: int, *, insecure: bool) -> int:
+def webhook(settings: Settings, host: str, port: int, *, hold: float, insecure: bool) -> int:
     """Take events over HTTP until a signal comes; returns the exit status. Raises `ConfigurationError`."""
     from worker.events.serving import listening, serve
     from worker.events.webhook import make_app
@@ -88,7 +88,8 @@ def webhook(settings: Settings, host: str, port: int, *, insecure: bool) -> int:
         if insecure:
             logger.warning("taking events from anybody who can reach %s: they cost work, and can name any image", host)
         logger.info("listening on http://%s:%d/", host, socket.getsockname()[1])
-        serve(make_app(listener.intake, secret or None, listener.ping), socket, listener.stop)
+        app = make_app(listener.intake, secret or None, listener.ping, hold=hold)
+        serve(app, socket, listener.stop)
     return 0
 
 

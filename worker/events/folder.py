@@ -124,11 +124,13 @@ class FolderSource:
             key = self._key(path)
             if key is not None and is_image(key, self._scope.extensions):
                 seen = look(path)
-                if self._told.get(path) != seen:
+                if path not in self._settling and self._told.get(path) != seen:
                     self._settling.touch(path, seen)
 
     def _send(self) -> None:
-        for path, seen in self._settling.settled().items():
+        settled = self._settling.settled()
+        # Folders last: what lies in them and has settled as well need not be found again.
+        for path, seen in sorted(settled.items(), key=lambda item: item[1] is not None and item[1].is_dir):
             self._settled(path, seen)
         if not len(self._settling):
             self._told.clear()

@@ -43,6 +43,9 @@ class Settling:
     def __len__(self) -> int:
         return len(self._paths)
 
+    def __contains__(self, path: Path) -> bool:
+        return path in self._paths
+
     def touch(self, path: Path, seen: Look | None) -> None:
         """Something happened to a path, which looks so now."""
         self._paths.pop(path, None)

@@ -19,10 +19,11 @@ from worker.events.records import MAX_BYTES, MalformedError, Notification, parse
 
 logger = logging.getLogger(__name__)
 
+HOLD_SECONDS = 8.0
+"""A request is held for so long while the queue is away: SeaweedFS never comes again (4.48, whatever its settings say),
+and by default waits ten seconds."""
 BODY_SECONDS = 10.0
 """A sender has so long for the whole body."""
-QUEUE_SECONDS = 5.0
-"""So long the queue is tried before a sender is sent away: SeaweedFS, by default, does not come again (4.48)."""
 RETRY_SECONDS = "5"
 """What a sender is told when the queue is away."""
 
@@ -32,7 +33,7 @@ def make_app(
     secret: str | None,
     ready: Callable[[], object],
     body_seconds: float = BODY_SECONDS,
-    queue_seconds: float = QUEUE_SECONDS,
+    hold: float = HOLD_SECONDS,
 ) -> Starlette:
     """The application.
 
@@ -41,9 +42,9 @@ def make_app(
         secret: what senders present as a bearer's token; `None` takes from anybody.
         ready: raises `Unavailable` when messages could not be sent now.
         body_seconds: how long a sender may take for the body.
-        queue_seconds: how long the queue is tried.
+        hold: seconds for which a request is held while the queue is away.
     """
-    webhook = _Webhook(intake, secret, ready, body_seconds, queue_seconds)
+    webhook = _Webhook(intake, secret, ready, body_seconds, hold)
     return Starlette(
         routes=[
             Route("/", webhook.post, methods=["POST"]),
@@ -60,13 +61,13 @@ class _Webhook:
         secret: str | None,
         ready: Callable[[], object],
         body_seconds: float,
-        queue_seconds: float,
+        hold: float,
     ) -> None:
         self._intake = intake
         self._secret = None if secret is None else secret.encode()
         self._ready = ready
         self._body_seconds = body_seconds
-        self._queue_seconds = queue_seconds
+        self._hold = hold
         self._strange = False
 
     async def post(self, request: Request) -> Response:
@@ -103,7 +104,7 @@ class _Webhook:
 
     def _sent(self, found: Notification) -> int:
         """Send, for some seconds if need be. Raises `Unavailable`."""
-        end = time.monotonic() + self._queue_seconds
+        end = time.monotonic() + self._hold
         for seconds in growing(0.25):
             try:
                 return self._intake.take(found.refs)
