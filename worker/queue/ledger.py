@@ -2,14 +2,15 @@
 
     stockmeta:ledger:<queue>   sorted set   message id -> when it was published last
     stockmeta:deferred         sorted set   message id -> when it is to be published
+    stockmeta:publishing       sorted set   message id -> since when it is entered, and perhaps not published
     stockmeta:messages         hash         message id -> the message and its queue, as JSON
 
-An id is in one sorted set at most. Times are seconds since 1970 by Redis's clock, so that machines need not agree.
+An id is in one ledger or deferred; while it is being published it is in `publishing`, too. Times are seconds since 1970
+by Redis's clock, so that machines need not agree.
 """
 
 import json
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,25 +21,31 @@ from tasks.messages import QUEUES, TagMessage
 MESSAGES = "stockmeta:messages"
 DEFERRED = "stockmeta:deferred"
 LEDGERS = {queue: f"stockmeta:ledger:{queue}" for queue in QUEUES}
-ALL = (*LEDGERS.values(), DEFERRED)
+PUBLISHING = "stockmeta:publishing"
+PLACES = (*LEDGERS.values(), DEFERRED)
 
 # One step on the server: half an entry is never seen, and a full Redis refuses the first write and so all of it.
-# With an expected time nothing happens unless the entry is still there with that time: of two sweepers only one
-# publishes, and none what was struck meanwhile.
 _ENTER = """
-if ARGV[4] ~= '' then
+local messages, target, publishing = KEYS[1], KEYS[2], KEYS[3]
+local id, body, delay, condition, publish = unpack(ARGV)
+if condition == 'new' then
+  -- Published already: whoever sends it again could not know.
+  if redis.call('ZSCORE', target, id) and not redis.call('ZSCORE', publishing, id) then return false end
+elseif condition ~= '' then
+  -- Of two sweepers that have read an entry only one publishes it, and none what was struck meanwhile.
   local same = false
   for i = 2, #KEYS do
-    local score = redis.call('ZSCORE', KEYS[i], ARGV[1])
-    if score then same = tonumber(score) == tonumber(ARGV[4]) end
+    local score = redis.call('ZSCORE', KEYS[i], id)
+    if score then same = tonumber(score) == tonumber(condition) end
   end
   if not same then return false end
 end
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-redis.call('ZADD', KEYS[2], string.format('%.6f', now + ARGV[3]), ARGV[1])
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-for i = 3, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
+redis.call('ZADD', target, string.format('%.6f', now + delay), id)
+redis.call('HSET', messages, id, body)
+for i = 3, #KEYS do redis.call('ZREM', KEYS[i], id) end
+if publish == '1' then redis.call('ZADD', publishing, string.format('%.6f', now), id) end
 return string.format('%.6f', now)
 """
 
@@ -64,32 +71,37 @@ class Ledger:
         self._client = client
         self._enter = client.register_script(_ENTER)
 
-    def enter(self, message: TagMessage, queue: str) -> float:
-        """Enter a message as published now, wherever it was before; returns that time."""
-        now = self._put(message, queue, LEDGERS[queue])
-        assert now is not None
-        return now
+    def enter(self, message: TagMessage, queue: str) -> float | None:
+        """Enter a message that is about to be published; returns the time, or `None` if it is published already."""
+        return self._put(message, queue, LEDGERS[queue], condition="new")
 
     def enter_again(self, entry: Entry) -> float | None:
-        """Enter a message that was read from here as published now, unless somebody was faster: then `None`."""
-        return self._put(entry.message, entry.queue, LEDGERS[entry.queue], expected=repr(entry.time))
+        """Enter a message that was read from here, as `enter` does, unless somebody was faster: then `None`."""
+        return self._put(entry.message, entry.queue, LEDGERS[entry.queue], condition=repr(entry.time))
+
+    def published(self, message: TagMessage) -> None:
+        """Say that a message that was entered is published."""
+        self._client.zrem(PUBLISHING, message.id)
 
     def defer(self, message: TagMessage, queue: str, seconds: float) -> None:
         """Enter a message as one to be published so many seconds from now, wherever it was before."""
         self._put(message, queue, DEFERRED, seconds)
 
-    def strike(self, names: Iterable[str]) -> None:
-        """Remove ids; those that are not there do no harm."""
-        names = list(names)
+    def strike(self, message: TagMessage) -> None:
+        """Remove a message; one that is not there does no harm."""
         with self._client.pipeline(transaction=True) as pipe:
-            for key in ALL:
-                pipe.zrem(key, *names)
-            pipe.hdel(MESSAGES, *names)
+            for key in (*PLACES, PUBLISHING):
+                pipe.zrem(key, message.id)
+            pipe.hdel(MESSAGES, message.id)
             pipe.execute()
 
     def due(self, limit: int) -> list[Entry]:
         """Deferred messages whose time has come, earliest first, at most `limit`."""
         return self._entries(DEFERRED, self.now(), limit)
+
+    def stuck(self, seconds: float, limit: int) -> list[Entry]:
+        """Messages that were entered longer ago than that, and perhaps never published; oldest first."""
+        return self._entries(PUBLISHING, self.now() - seconds, limit)
 
     def published_before(self, queue: str, moment: float, limit: int) -> list[Entry]:
         """Messages of a queue that were published last before `moment`, oldest first, at most `limit`."""
@@ -105,11 +117,12 @@ class Ledger:
         return server_time(self._client)
 
     def _put(
-        self, message: TagMessage, queue: str, target: str, seconds: float = 0, expected: str = ""
+        self, message: TagMessage, queue: str, target: str, seconds: float = 0, condition: str = ""
     ) -> float | None:
         body = json.dumps({"queue": queue, "message": message.to_dict()}, separators=(",", ":"))
-        others = [key for key in ALL if key != target]
-        now = self._enter(keys=[MESSAGES, target, *others], args=[message.id, body, seconds, expected])
+        keys = [MESSAGES, target, PUBLISHING, *(key for key in PLACES if key != target)]
+        publish = int(target != DEFERRED)
+        now = self._enter(keys=keys, args=[message.id, body, seconds, condition, publish])
         return None if now is None else float(now)
 
     def _entries(self, key: str, until: float, limit: int) -> list[Entry]:

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from contextlib import suppress
 
 from celery import Celery
 from redis import Redis
+from redis.exceptions import RedisError
 
 from tasks.messages import QUEUES, SUSPECT_TASK, SUSPECTS, TASK, TagMessage
 from tasks.records import ImageRef
@@ -41,11 +43,11 @@ class RedisQueue:
         self._count = client.register_script(_COUNT)
 
     def send(self, message: TagMessage, queue: str) -> None:
-        """Enter a message in the ledger and publish it; one that is entered already gets a new time there.
+        """Enter a message in the ledger and publish it; one that is published already is left as it is.
 
         Raises:
-            Unavailable: not entered, or entered and perhaps not published: then the sweeper will publish it, unless
-                it is sent again before. Comes within about ten seconds when Redis is frozen.
+            Unavailable: not entered, or entered and perhaps not published: a sweeper will do that, or whoever sends it
+                again. Comes after one time-out when Redis is frozen, after three if it froze between the two.
         """
         _check(queue)
         with redis_errors("a message could not be published"):
@@ -57,10 +59,7 @@ class RedisQueue:
         Returns whether it was published. Raises `Unavailable`, as `send` does.
         """
         with redis_errors("a message could not be published again"):
-            now = self._ledger.enter_again(entry)
-            if now is not None:
-                self._publish(entry.message, entry.queue, now)
-        return now is not None
+            return self._publish(entry.message, entry.queue, self._ledger.enter_again(entry))
 
     def put_off(self, message: TagMessage, queue: str, seconds: float) -> None:
         """Enter a message to be published so many seconds from now, by a worker's sweeper. Raises `Unavailable`."""
@@ -71,7 +70,7 @@ class RedisQueue:
     def done(self, message: TagMessage) -> None:
         """Strike a message, published or put off. Raises `Unavailable`."""
         with redis_errors("a message could not be struck from the ledger"):
-            self._ledger.strike([message.id])
+            self._ledger.strike(message)
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:
         """Count a failure of this content in this generation; returns how many within a week of each other.
@@ -89,9 +88,15 @@ class RedisQueue:
             pipe.zrem(FAILING, name)
             pipe.execute()
 
-    def _publish(self, message: TagMessage, queue: str, sent: float) -> None:
+    def _publish(self, message: TagMessage, queue: str, entered: float | None) -> bool:
+        if entered is None:
+            return False
         task = SUSPECT_TASK if queue == SUSPECTS else TASK
-        self._sender.send_task(task, args=(message.to_dict(),), queue=queue, headers={SENT: sent})
+        self._sender.send_task(task, args=(message.to_dict(),), queue=queue, headers={SENT: entered})
+        # It is published. If this fails a sweeper publishes it once more, and the images are found committed.
+        with suppress(RedisError):
+            self._ledger.published(message)
+        return True
 
 
 def _check(queue: str) -> None:

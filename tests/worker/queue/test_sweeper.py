@@ -11,7 +11,7 @@ from redis import Redis
 
 from tests.worker.queue.conftest import frozen
 from tests.worker.queue.messages import lose, message, parse, waiting
-from worker.queue.ledger import DEFERRED, LEDGERS, MESSAGES
+from worker.queue.ledger import DEFERRED, LEDGERS, MESSAGES, Ledger
 from worker.queue.redis_queue import RedisQueue
 from worker.queue.sweeper import Sweeper, Swept, make_sweeper
 from worker.settings import Settings
@@ -147,6 +147,21 @@ def test_a_message_by_hand_keeps_nothing_from_being_repaired(
     queue.send(message("lost"), "uploads")
     client.lpop("uploads")
     assert sweeper.sweep() == Swept(lost=1)
+
+
+def test_what_its_sender_did_not_publish_is_published_after_a_while(
+    queue: RedisQueue, client: Redis, sweeper: Sweeper
+) -> None:
+    """As when it was killed between the entry and the list, or the list did not take it."""
+    unsent, sent = message("unsent"), message("sent")
+    Ledger(client).enter(unsent, "backfill")
+    queue.send(sent, "backfill")
+    assert Sweeper(queue, client, lost_after=3600).sweep() == NOTHING, "its sender may be at it"
+    assert Sweeper(queue, client, lost_after=3600, stuck_after=0).sweep() == Swept(stuck=1)
+    assert waiting(client, "backfill") == [sent, unsent]
+    queue.send(unsent, "backfill")
+    assert waiting(client, "backfill") == [sent, unsent], "its sender comes too late"
+    assert Sweeper(queue, client, lost_after=3600, stuck_after=0).sweep() == NOTHING
 
 
 def test_what_is_done_is_not_published_again_even_if_it_was_just_read(
