@@ -6,12 +6,18 @@ from tasks.errors import Unavailable
 from tasks.generation import read_current
 from tasks.inference import Inference
 from worker.library import Library
+from worker.queue.connection import redis_errors
 from worker.queue.snapshot import take
+
+WRITTEN = "stockmeta:ready"
+"""A key that says nothing; to write it is the check."""
 
 
 def check_redis(client: Redis) -> str:
-    """The queue can be looked at."""
+    """The queue can be looked at, and written to: a Redis whose memory or disk is full still reads."""
     take(client)
+    with redis_errors("the queue cannot be written to"):
+        client.set(WRITTEN, 1, ex=60)
     return "answers"
 
 
