@@ -26,7 +26,7 @@ def test_the_demo_tags_its_photographs(stockmeta: Command, tmp_path: Path, valid
     assert records["chelsea.png"]["keywords"][0]["labels"]["ko"] == "고양이"
     assert records["coffee.png"]["categories"]["adobe"][0]["label"] == "Drinks"
     assert "cat" in records["chelsea.png"]["caption"]
-    assert "succeeded" in (out / "worker.log").read_text()
+    assert "committed as tagged" in (out / "worker.log").read_text()
 
     page = (out / "contact-sheet.html").read_text(encoding="utf-8")
     thumbnails = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
