@@ -121,6 +121,8 @@ def seaweed_server(
         *(weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={s3}"),
         *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}", f"-admin.port={admin}"),
         *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
+        # As everywhere else, a missing bucket is an error.
+        "-s3.autoCreateBucket=false",
     ]
     with _running(command, folder, keys | dict(environment or {}), s3) as (process, log):
         server = Server(f"http://127.0.0.1:{s3}", *keys.values(), process, tuple(numbers), log)

@@ -3,20 +3,24 @@
 import random
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, FlexibleChecksumError
 
 from tasks.errors import Conflict, Reason, Rejected, Replaced, Unavailable, Vanished
 from tasks.ports import Fetched, Stat
 from worker.storage.s3_client import Connection, S3Options
-from worker.storage.s3_errors import BROKEN_OFF, ODD, STALE, code, refused, reporting, retried, translate
+from worker.storage.s3_errors import BROKEN_OFF, ODD, STALE, code, missing, refused, reporting, retried, translate
 
 MAX_KEY = 1024
 """Bytes of UTF-8 in a key."""
 
 PART = 16 << 20
-"""Bytes read at once; what broke off is read again from the end of the last whole part."""
+"""Bytes read at once, and lost at most when a connection breaks."""
+
+PROGRESS = 1 << 20
+"""Bytes after which a body that breaks off once more has all its tries again."""
 
 PAUSE = 0.1
 """Seconds before a body that broke off is asked for again; twice as long each time."""
@@ -167,26 +171,29 @@ class S3Store:
     def _get(self, key: str, etag: str | None) -> tuple[bytes, str]:
         """A body and its ETag. botocore tries again until a body begins; what breaks off later goes on here.
 
-        Going on means a range from the last whole part, pinned to the ETag of what came before it.
+        Going on means a range from what has come, pinned to its ETag.
         """
         parts: list[bytes] = []
         tries = 0
         while True:
-            before, had = len(parts), sum(map(len, parts))
+            had = sum(map(len, parts))
             condition = ({"IfMatch": etag} if etag else {}) | ({"Range": f"bytes={had}-"} if had else {})
             response = self._call("get_object", Key=key, **condition)
             try:
                 if had and not str(response.get("ContentRange", "")).startswith(f"bytes {had}-"):
                     # The store does not know ranges, and sends all.
-                    parts, before = [], 0
-                with response["Body"] as body:
+                    parts = []
+                # Not `with response["Body"]`, which gives the raw stream: it checks neither length nor checksum.
+                with closing(response["Body"]) as body:
                     while part := body.read(PART):
                         parts.append(part)
             except BROKEN_OFF as error:
-                # Only what was read in whole parts is kept, so that a store that dribbles does not go on for ever.
-                tries = 1 if len(parts) > before else tries + 1
+                # A store that dribbles a few bytes each time must not keep us for ever.
+                tries = 1 if sum(map(len, parts)) - had >= PROGRESS else tries + 1
                 if tries >= self._attempts:
                     raise translate(error, self.bucket, key) from error
+                if isinstance(error, FlexibleChecksumError):
+                    parts = []
                 etag = response["ETag"]
                 time.sleep(random.uniform(0, PAUSE * 2**tries))  # noqa: S311 - a pause, no secret
             else:
@@ -208,14 +215,25 @@ class S3Store:
 
     def _require_held(self, key: str) -> None:
         if not self._holds(key):
-            raise Vanished(f"s3://{self.bucket}: {key!r} is another key's object, says the store's listing")
+            raise Vanished(f"s3://{self.bucket}: {key!r} is another key's object, which the store made of it")
 
     def _holds(self, key: str) -> bool:
         """Whether the store has an object under this key, and not under one that it made of it."""
-        if not ODD.search(key):
+        plain = _plain(key)
+        if not plain or plain == key:
             return True
-        page = self._call("list_objects_v2", Prefix=key, MaxKeys=1)
-        return any(item["Key"] == key for item in page.get("Contents", ()))
+        odd, other = (self._identity(name) for name in (key, plain))
+        return other is None or odd != other
+
+    def _identity(self, key: str) -> tuple[str, str] | None:
+        """What tells one object from another of equal content, as far as S3 does; `None` where there is none."""
+        try:
+            response = self._call("head_object", Key=key)
+        except ClientError as error:
+            if missing(error):
+                return None
+            raise
+        return response["ETag"], str(response["LastModified"])
 
     def _is_gone(self, key: str) -> bool:
         try:
@@ -223,6 +241,14 @@ class S3Store:
         except Vanished:
             return True
         return False
+
+
+def _plain(key: str) -> str:
+    """What SeaweedFS makes of a key: a path without empty components, with slashes for backslashes."""
+    if not ODD.search(key):
+        return key
+    end = "/" if key.endswith("/") else ""
+    return "/".join(part for part in key.replace("\\", "/").split("/") if part not in ("", ".")) + end
 
 
 def quoted(etag: str) -> str:
