@@ -6,7 +6,7 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -195,6 +195,13 @@ class Stage:
         found["deferred"] = int(client.zcard("stockmeta:deferred"))
         found["messages"] = int(client.hlen("stockmeta:messages"))
         return +found
+
+    def wait(self, true: Callable[[], object], seconds: float, what: str) -> None:
+        """Wait until something is so. Raises `AssertionError` with how it all stands when the time is over."""
+        try:
+            until(true, seconds, what)
+        except AssertionError as error:
+            raise AssertionError("\n".join([str(error), f"Redis: {self.backlog()}", *self.last_words()])) from None
 
     def settle(self, seconds: float, terminal: Mapping[str, str] | None = None) -> invariant.Finding:
         """Wait until nothing is left to do, then examine everything.

@@ -12,7 +12,7 @@ import redis
 from tasks.errors import Unavailable
 from tasks.messages import BACKFILL, UPLOADS, TagMessage
 from tasks.records import ImageRef
-from tests.faults.processes import Program, until
+from tests.faults.processes import Program
 from tests.faults.stage import Stage
 
 ROUNDS, STARTER_ROUNDS = 50, 5
@@ -52,7 +52,9 @@ class Chaos:
             self._round()
         started = time.monotonic()
         finding = self.stage.settle(SETTLE)
-        until(lambda: not any(self._left(program) for program in self.orphans), 30, "orphans ended by themselves")
+        self.stage.wait(
+            lambda: not any(self._left(program) for program in self.orphans), 30, "orphans ended by themselves"
+        )
         counts = ", ".join(f"{victim} {number}" for victim, number in sorted(self.killed.items()))
         self.stage.notes += [
             f"{rounds} rounds, {self.loaded} of them with work in hand ({counts})",

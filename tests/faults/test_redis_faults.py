@@ -11,7 +11,6 @@ from tasks.errors import Unavailable
 from tasks.messages import UPLOADS, TagMessage
 from tasks.records import ImageRef
 from tests.conftest import REPOSITORY
-from tests.faults.processes import until
 from tests.faults.stage import Stage
 
 FULL = 1 << 20
@@ -24,7 +23,7 @@ def test_a_restart_of_redis_loses_nothing(stage: Stage) -> None:
     keys = stage.upload(60)
     worker = stage.worker(FAULT_ENCODER="slow:0.05")
     stage.publish(keys, size=6)
-    until(lambda: stage.committed() > 5, 30, "the worker is under load")
+    stage.wait(lambda: stage.committed() > 5, 30, "the worker is under load")
     stage.redis.kill()
     time.sleep(2)
     stage.redis.start()
@@ -37,7 +36,7 @@ def test_a_frozen_redis_is_an_error_and_no_hang(stage: Stage) -> None:
     keys = stage.upload(30)
     worker = stage.worker(FAULT_ENCODER="slow:0.05")
     stage.publish(keys[:20], size=5)
-    until(lambda: stage.committed() > 2, 30, "the worker is under load")
+    stage.wait(lambda: stage.committed() > 2, 30, "the worker is under load")
     stage.redis.signal(signal.SIGSTOP)
     try:
         message = TagMessage(tuple(ImageRef(stage.bucket, key) for key in keys[20:]))
@@ -60,7 +59,7 @@ def test_a_full_redis_is_waited_for(stage: Stage) -> None:
     keys = stage.upload(40)
     worker = stage.worker(FAULT_ENCODER="slow:0.05")
     stage.publish(keys[:20], size=5)
-    until(lambda: stage.committed() > 2, 30, "the worker is under load")
+    stage.wait(lambda: stage.committed() > 2, 30, "the worker is under load")
     stage.redis.client.config_set("maxmemory", FULL)
     refs = tuple(ImageRef(stage.bucket, key) for key in keys[20:])
     message = TagMessage(refs)

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from tests.faults import proxy
-from tests.faults.processes import until
 from tests.faults.proxy import Passing, Rule
 from tests.faults.stage import VISIBILITY, Stage
 
@@ -36,12 +35,12 @@ def test_a_frozen_workers_stale_write_is_refused(stage: Stage, moment: str) -> N
         stage.put(key)
         # Nobody tells of the replacement: the message itself comes again, to another worker.
         stage.worker()
-        until(lambda: stage.committed() == 1, VISIBILITY + 25, "another worker committed")
+        stage.wait(lambda: stage.committed() == 1, VISIBILITY + 25, "another worker committed")
         committed = stage.paths()
         release()
         frozen.signal(signal.SIGCONT)
         if moment == "writes":
-            until(lambda: refused.count, 20, "the stale write is refused")
+            stage.wait(lambda: refused.count, 20, "the stale write is refused")
     assert stage.settle(30).done == 1
     time.sleep(2)
     assert stage.paths() == committed

@@ -8,7 +8,6 @@ import pytest
 
 from tests.faults import proxy
 from tests.faults.photographs import magenta, marked, photograph
-from tests.faults.processes import until
 from tests.faults.proxy import Passing
 from tests.faults.stage import DEADLINE, VISIBILITY, Stage
 
@@ -119,7 +118,7 @@ def test_a_worker_that_is_told_to_stop_loses_nothing(stage: Stage, grace: int, e
     worker = stage.worker(FAULT_ENCODER="slow:0.05", GRACE_SECONDS=grace)
     # Four messages in hand are four seconds of work.
     stage.publish(keys, size=20)
-    until(lambda: stage.committed() > 5, 30, "the worker is under load")
+    stage.wait(lambda: stage.committed() > 5, 30, "the worker is under load")
     started = time.monotonic()
     worker.signal(signal.SIGTERM, alone=True)
     assert worker.wait(grace + 8) == 0
@@ -128,7 +127,7 @@ def test_a_worker_that_is_told_to_stop_loses_nothing(stage: Stage, grace: int, e
     assert stage.committed() < len(keys)
     assert left["unacked"] == 0
     assert left["ledger"] == left["uploads"]
-    assert not worker.session()
+    stage.wait(lambda: not worker.session(), 10, "all that it started has ended")
     stage.worker()
     # Nothing waits for the visibility timeout: it was put back.
     assert stage.settle(VISIBILITY).done == len(keys)
