@@ -14,11 +14,12 @@ from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from worker.cli import app
+from worker.metrics import reference
 from worker.settings import Settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 HELP = re.compile(r"(<!-- help(?: (?P<name>[a-z-]+))? -->\n```text\n).*?(```\n)", re.DOTALL)
-TABLE = re.compile(r"(<!-- settings -->\n).*?(<!-- end -->\n)", re.DOTALL)
+TABLE = re.compile(r"(<!-- (?:settings|metrics) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 
 def main() -> int:
@@ -45,8 +46,16 @@ def pages() -> Iterator[tuple[Path, Callable[[], str]]]:
     for name, command in sorted(typer.main.get_command(app).commands.items()):
         path = DOCS / "commands" / f"{name}.md"
         yield path, partial(command_page, path, name, set(getattr(command, "commands", ())))
-    path = DOCS / "settings.md"
-    yield path, lambda: TABLE.sub(lambda match: match[1] + settings() + match[2], path.read_text(encoding="utf-8"))
+    for name, make in (("settings.md", settings), ("operations.md", metrics)):
+        yield DOCS / name, partial(table_page, DOCS / name, make)
+
+
+def table_page(path: Path, make: Callable[[], str]) -> str:
+    """A page with the table that `make` gives."""
+    text, places = TABLE.subn(lambda match: match[1] + make() + match[2], path.read_text(encoding="utf-8"))
+    if places != 1:
+        raise LookupError("there has to be one place for the table")
+    return text
 
 
 def command_page(path: Path, name: str, below: set[str]) -> str:
@@ -84,6 +93,15 @@ def settings() -> str:
         else:
             shown = f"`{default}`"
         rows.append(f"| `STOCKMETA_{name.upper()}` | {shown} | {said[1]} |")
+    return "\n".join(rows) + "\n"
+
+
+def metrics() -> str:
+    """A table of all metrics: name as scraped, type, labels, meaning."""
+    rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for said in reference():
+        labels = ", ".join(f"`{label}`" for label in said.labels)
+        rows.append(f"| `{said.name}` | {said.type} | {labels} | {said.meaning} |")
     return "\n".join(rows) + "\n"
 
 

@@ -180,3 +180,16 @@ def test_the_image_gets_all_that_it_is_built_from_and_nothing_else() -> None:
     copied = [rest.split()[:-1] for stage in STAGES.values() for word, rest in stage if word == "COPY"]
     assert {source for sources in copied for source in sources if not source.startswith(("--", "/"))} == allowed
     assert all(Path(REPOSITORY / name).exists() for name in allowed)
+
+
+def test_the_unit_for_systemd_starts_a_worker_and_lets_it_put_back_what_it_has() -> None:
+    lines = (REPOSITORY / "examples" / "stockmeta-worker.service").read_text(encoding="utf-8").splitlines()
+    options = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    program, *words = options["ExecStart"].split()
+    assert program.endswith("/stockmeta")
+    assert parse(words) == "worker"
+    assert int(options["TimeoutStopSec"]) > Settings().grace_seconds + 10
+    assert options["KillMode"] == "mixed", "children are the worker's to stop"
+    assert options["Restart"] == "always"
+    named = set(re.findall(r"STOCKMETA_([A-Z_]+)", "\n".join(lines)))
+    assert named <= {name.upper() for name in Settings.model_fields}

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 
 from worker.cli import app
+from worker.metrics import reference
 from worker.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -27,7 +29,11 @@ SHELL = ("sh", "console")
 MAKE = re.compile(r"\bmake (?:[A-Z]+=\S+ )*([a-z][a-z-]*)")
 COMMAND = re.compile(r"^(?:\$ )?(?:[\w./]*/)?stockmeta ([a-z]+)\b", re.MULTILINE)
 SETTING = re.compile(r"\bSTOCKMETA_([A-Z0-9_]+)\b")
-SOURCE = re.compile(r"(?:taxonomy|tasks|worker|tests|scripts|docs|\.ci)/[\w./-]*")
+SOURCE = re.compile(r"(?:taxonomy|tasks|worker|tests|scripts|docs|examples|\.ci)/[\w./-]*")
+
+# Not preceded by what would make it a part of a path.
+METRIC = re.compile(r"(?<![\w/.-])stockmeta_([a-z_]+)\b(?!/)")
+METRICS = {said.name.removeprefix("stockmeta_") for said in reference()}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=IDS)
 
@@ -60,6 +66,11 @@ def absent() -> set[str]:
     """The commands that the README lists as missing."""
     section = prose(REPOSITORY / "README.md").partition("\n## Not there yet\n")[2].partition("\n## ")[0]
     return {name for span in SPAN.findall(section) for name in COMMAND.findall(span)}
+
+
+def metrics_in(text: str) -> set[str]:
+    """Names as they are registered, without what a histogram adds."""
+    return {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in METRIC.findall(text)}
 
 
 def commands() -> set[str]:
@@ -111,6 +122,18 @@ def test_the_readme_names_the_two_commands_to_begin_with() -> None:
 def test_settings_that_are_named_exist(page: Path) -> None:
     known = {name.upper() for name in Settings.model_fields}
     assert set(SETTING.findall(read(page))) <= known
+
+
+@each_page
+def test_metrics_that_are_named_exist(page: Path) -> None:
+    assert metrics_in(read(page)) <= METRICS
+
+
+def test_alerts_are_about_metrics_that_exist() -> None:
+    rules = yaml.safe_load(read(REPOSITORY / "examples" / "prometheus-alerts.yml"))["groups"][0]["rules"]
+    named = [metrics_in(rule["expr"]) for rule in rules]
+    assert all(named)
+    assert set().union(*named) <= METRICS
 
 
 @each_page

@@ -12,7 +12,8 @@ from tasks.observe import Observer, Silent
 from tasks.records import Image, ImageRef, Outcome, Record, Status
 from tests.conftest import REPOSITORY
 from worker.events.intake import Drop, Tally
-from worker.metrics import REASONS, Metrics
+from worker.labels import REASONS
+from worker.metrics import Metrics
 from worker.queue.heartbeat import WorkerState
 from worker.queue.snapshot import QueueState, Snapshot
 
@@ -205,7 +206,7 @@ def test_a_queue_that_cannot_be_looked_at_is_absent_and_the_rest_is_there(
 
 
 def test_a_frozen_queue_does_not_hold_up_a_scrape(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.metrics.SCRAPE_SECONDS", 0.05)
+    monkeypatch.setattr("worker.collectors.SCRAPE_SECONDS", 0.05)
     never = threading.Event()
     metrics = Metrics()
 
