@@ -125,6 +125,16 @@ def test_a_message_in_hand_is_not_lost(queue: RedisQueue, client: Redis, sender:
         assert sweeper.sweep() == Swept(lost=2)
 
 
+def test_what_another_queue_has_in_hand_does_not_matter(
+    queue: RedisQueue, client: Redis, sender: Celery, sweeper: Sweeper
+) -> None:
+    queue.send(message(), "backfill")
+    queue.send(message(), "uploads")
+    lose(client)
+    with worker_with(sender, 1, "backfill"):
+        assert sweeper.sweep() == Swept(lost=1)
+
+
 def test_a_message_that_is_put_back_at_the_other_end_is_not_lost(
     queue: RedisQueue, client: Redis, sender: Celery, sweeper: Sweeper
 ) -> None:
