@@ -151,12 +151,13 @@ class Inference:
                 self._pending.append(arrival)
             self._changed.notify()
 
-    def close(self) -> None:
-        """Finish what has arrived, then stop."""
+    def close(self, *, wait: bool = True) -> None:
+        """Finish what has arrived, then stop; return when that is done, or, without `wait`, at once."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        if wait:
+            self._thread.join()
 
     def _run(self) -> None:
         while batch := self._collect():

@@ -5,12 +5,15 @@ import.
 """
 
 import logging
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 from celery.worker import state
 
+from tasks.errors import ConfigurationError, Unavailable
 from tasks.messages import SUSPECTS
 from worker import logs
 from worker.celery_settings import celery_settings
@@ -19,7 +22,7 @@ from worker.settings import Settings, load_settings
 logger = logging.getLogger(__name__)
 
 PULSE_SECONDS = 5.0
-FAILED = 1
+FAILED, CANNOT_START = 1, 2
 
 
 class Application(Celery):
@@ -43,6 +46,8 @@ app.add_defaults(lambda: celery_settings(app.decided()))
 @setup_logging.connect
 def _log(**_: Any) -> None:
     """Celery would set up its own."""
+    # Its advice against root, six lines at every start, is in our own documentation.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     logs.configure(app.decided().log_format, logging.INFO)
 
 
@@ -59,10 +64,16 @@ def _load(**_: Any) -> None:
             # They get a worker of their own: see `worker.children`.
             app.amqp.queues.deselect([SUSPECTS])
         app.stockmeta = WorkerService(app, app.decided(), queues, open_new=app.open_new, on_broken=_end)
+    # Celery logs what a signal's receiver raises and goes on: a worker without a model, which loses every message.
+    except ConfigurationError as error:
+        logger.error("the worker cannot start: %s", error)
+        raise SystemExit(CANNOT_START) from error
+    except Unavailable as error:
+        logger.error("the worker cannot start now: %s", error)
+        raise SystemExit(FAILED) from error
     except Exception as error:
-        # Celery logs what a signal's receiver raises and goes on: a worker without a model, which loses every message.
         logger.exception("the worker cannot start")
-        raise SystemExit(2) from error
+        raise SystemExit(FAILED) from error
 
 
 @worker_ready.connect

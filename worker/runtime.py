@@ -194,10 +194,10 @@ class Runtime:
         (scored,) = self.model.judge.judge(decoded.pixels[None])
         self.model.describer.describe(Image("", "", None), decoded.visual, scored)
 
-    def close(self) -> None:
-        """Stop the processes and the thread; images under way end as unavailable."""
+    def close(self, *, wait: bool = True) -> None:
+        """Stop the processes and the thread, if asked after its batch; images under way end as unavailable."""
         self._decoder.close()
-        self.inference.close()
+        self.inference.close(wait=wait)
 
     def __enter__(self) -> Self:
         return self

@@ -84,8 +84,8 @@ class WorkerService:
         logger.info("loaded, for %s", ", ".join(self._queues), extra=extra)
 
     def _start(self, *, open_new: bool) -> None:
-        require_conditional_writes(self._library.sidecars, self._library.layout)
         if set(self._queues) != {SUSPECTS}:
+            require_conditional_writes(self._library.sidecars, self._library.layout)
             self._runtime = self._load(open_new=open_new)
             if SUSPECTS in self._queues:
                 self._resources.callback(SuspectsWorker(self._settings).close)
@@ -167,7 +167,8 @@ class WorkerService:
             observer=self._metrics,
             on_broken=self._broken,
         )
-        self._resources.callback(runtime.close)
+        # An encoder that is in the middle of a batch would hold the process up past its grace period.
+        self._resources.callback(runtime.close, wait=False)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="image")
         self._resources.callback(self._pool.shutdown, wait=False, cancel_futures=True)
         return runtime

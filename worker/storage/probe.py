@@ -3,12 +3,16 @@
 Not every store that speaks S3 does; some take the header and ignore it.
 """
 
+import time
 import uuid
 from contextlib import suppress
 
 from tasks.errors import ConfigurationError, Conflict, StockmetaError, Vanished
 from tasks.layout import Layout
 from tasks.ports import Store
+
+PREFIX = "probe-"
+OLD_SECONDS = 3600
 
 
 def require_conditional_writes(store: Store, layout: Layout) -> None:
@@ -18,7 +22,8 @@ def require_conditional_writes(store: Store, layout: Layout) -> None:
         ConfigurationError: the store does what it was to refuse.
         Unavailable: it does not answer, or does not let us write.
     """
-    key = f"{layout.root}probe-{uuid.uuid4().hex}"
+    _clean_up(store, layout)
+    key = f"{layout.root}{PREFIX}{int(time.time()):012}-{uuid.uuid4().hex}"
     etag = store.put(key, b"1", if_match=None)
     try:
         _require_refusal(store, key, b"2", None, "writes over what is there (If-None-Match: *)")
@@ -46,6 +51,15 @@ def _wrong(store: Store, what: str) -> ConfigurationError:
         f"the store of {store.bucket!r} {what}: workers would lose each other's writes; use a store or a release that "
         "knows conditional writes (Amazon S3, SeaweedFS 4, a recent MinIO), or a folder"
     )
+
+
+def _clean_up(store: Store, layout: Layout) -> None:
+    """Remove what a proof left that was killed in the middle; one under way is younger."""
+    below = len(layout.root) + len(PREFIX)
+    for stat in store.list(f"{layout.root}{PREFIX}"):
+        began = stat.key[below:].partition("-")[0]
+        if began.isdigit() and int(began) < time.time() - OLD_SECONDS:
+            _clean(store, stat.key)
 
 
 def _clean(store: Store, key: str) -> None:
