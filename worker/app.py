@@ -44,8 +44,8 @@ app.add_defaults(lambda: celery_settings(app.decided()))
 
 
 @setup_logging.connect
-def _log(**_: Any) -> None:
-    """Celery would set up its own."""
+def set_up_logging(**_: Any) -> None:
+    """Our logs: Celery would set up its own."""
     # Its advice against root, six lines at every start, is in our own documentation.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     logs.configure(app.decided().log_format, logging.INFO)
@@ -57,7 +57,7 @@ def _load(**_: Any) -> None:
     from worker.service import WorkerService
 
     # Celery asks for logging only after this signal, and a start has things to tell.
-    _log()
+    set_up_logging()
     try:
         queues = set(app.amqp.queues.consume_from)
         if queues != {SUSPECTS}:

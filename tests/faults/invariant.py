@@ -28,6 +28,7 @@ class Finding:
         terminal: images with a terminal record, and its reason: wrong for a good image.
         double: images that are done and failed.
         stray: what lies among the outputs and belongs to no image.
+        probes: what a process left that was killed while it looked whether the store knows conditional writes.
         done: images with a right sidecar.
     """
 
@@ -36,6 +37,7 @@ class Finding:
     terminal: dict[str, str] = field(default_factory=dict)
     double: list[str] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)
+    probes: list[str] = field(default_factory=list)
     done: int = 0
 
     def problems(self, allowed: Mapping[str, str]) -> list[str]:
@@ -65,8 +67,8 @@ def examine(client: "S3Client", bucket: str, generation: str, expected: Expected
     everything = objects(client, bucket)
     sources = {key: etag for key, etag in everything.items() if not layout.is_output(key)}
     places = {path: layout.parse(path) for path in everything if layout.is_output(path)}
-    finding = Finding()
-    finding.stray = sorted(_stray(places, sources, layout, generation, bucket))
+    finding = Finding(probes=[path for path in places if path.startswith(f"{OUTPUT_ROOT}probe-")])
+    finding.stray = sorted(set(_stray(places, sources, layout, generation, bucket)) - set(finding.probes))
     records = Counter[str]()
     for path, place in places.items():
         if place is None or path in finding.stray:

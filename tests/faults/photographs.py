@@ -28,6 +28,12 @@ def magenta() -> bytes:
     return _jpeg(Image.new("RGB", SIZE, (255, 0, 255)), quality=100, subsampling=0)
 
 
+def with_xmp(jpeg: bytes, xmp: bytes) -> bytes:
+    """A JPEG with an XMP segment."""
+    body = b"http://ns.adobe.com/xap/1.0/\x00" + xmp
+    return jpeg[:2] + b"\xff\xe1" + (len(body) + 2).to_bytes(2) + body + jpeg[2:]
+
+
 def _jpeg(image: Image.Image, **options: object) -> bytes:
     buffer = BytesIO()
     image.save(buffer, "JPEG", **{"quality": 92, **options})

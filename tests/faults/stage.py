@@ -220,6 +220,8 @@ class Stage:
         if left := self.backlog():
             problems.append(f"Redis still holds {dict(left)} after {seconds:g} s")
         assert not problems, "\n".join([*problems, *self.last_words()])
+        if finding.probes:
+            self.notes.append(f"probes left over: {len(finding.probes)}")
         return finding
 
     def last_words(self) -> list[str]:

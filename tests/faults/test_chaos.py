@@ -127,7 +127,3 @@ class Chaos:
             return int(self.stage.redis.client.hlen("unacked"))
         except redis.RedisError:
             return 0
-
-    @staticmethod
-    def _left(program: Program) -> int:
-        return len(program.session())

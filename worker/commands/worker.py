@@ -6,7 +6,7 @@ import sys
 
 from tasks.errors import ConfigurationError
 from tasks.messages import QUEUES
-from worker.app import app
+from worker.app import app, set_up_logging
 from worker.children import end_with_parent
 from worker.settings import Settings
 
@@ -18,6 +18,7 @@ def run(settings: Settings, queues: str, *, open_new: bool, with_parent: bool) -
     if unknown or not names:
         raise ConfigurationError(f"--queues {queues!r}: there are {', '.join(QUEUES)}")
     app.settings, app.open_new = settings, open_new
+    set_up_logging()
     if with_parent:
         end_with_parent()
     # What `celery -A worker.app worker` does, less what talks to other workers: nobody listens, and it costs Redis.

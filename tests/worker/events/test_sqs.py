@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tasks.errors import ConfigurationError
@@ -163,6 +164,28 @@ def test_no_credentials_are_said_and_do_not_end_it(
     with listening(f"{moto_server.endpoint}/123456789012/q", intake) as source:
         source.check()
         until(lambda: caplog.text.count("Unable to locate credentials") >= 2)
+
+
+def test_what_is_not_allowed_is_tried_again_until_it_is(
+    tmp_path: Path, queue: Remembered, intake: Intake, caplog: pytest.LogCaptureFixture
+) -> None:
+    with started_moto(tmp_path) as server:
+        url = server.sqs().create_queue(QueueName="q")["QueueUrl"]
+        server.sqs().send_message(QueueUrl=url, MessageBody=json.dumps(eventbridge("a.jpg")))
+
+        def allow(requests: int) -> None:
+            """Moto checks credentials after so many requests; ours are nobody's."""
+            answer = httpx.post(f"{server.endpoint}/moto-api/reset-auth", content=str(requests), trust_env=False)
+            assert answer.status_code == 200
+
+        allow(0)
+        with listening(url, intake) as source:
+            source.check()
+            until(lambda: caplog.text.count("SQS gives no messages") >= 2)
+            assert "InvalidClientTokenId at ReceiveMessage" in caplog.text
+            assert queue.keys == []
+            allow(1000)
+            until(lambda: queue.keys == ["a.jpg"])
 
 
 def test_it_outlives_a_service_that_goes_and_comes_back(tmp_path: Path, queue: Remembered, intake: Intake) -> None:

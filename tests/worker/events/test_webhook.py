@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
@@ -15,7 +15,7 @@ from tests.worker.events.conftest import Remembered
 from tests.worker.events.test_records import filer, s3
 from worker.events.intake import Drop, Intake
 from worker.events.records import MAX_BYTES
-from worker.events.serving import listening, serve
+from worker.events.serving import CONNECTIONS, listening, serve
 from worker.events.webhook import make_app
 
 SECRET = "grüße, secret"  # noqa: S105 - of this test
@@ -183,6 +183,19 @@ def test_a_connection_may_be_used_again_after_the_time_for_headers(intake: Intak
         assert len(sockets) == 1
         connection.close()
     assert len(queue.sent) == 3
+
+
+def test_too_many_connections_are_sent_away_until_they_are_cut_off(intake: Intake, queue: Remembered) -> None:
+    with served(make_app(intake, None, lambda: None), header_seconds=1.0) as client, ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            stack.enter_context(connected(client))
+        statuses = []
+        end = time.monotonic() + 5
+        while statuses[-1:] != [200] and time.monotonic() < end:
+            statuses.append(httpx.post(client.base_url, json={"Records": [s3("a.jpg")]}, trust_env=False).status_code)
+        assert statuses[0] == 503
+        assert statuses[-1] == 200
+    assert queue.keys == ["a.jpg"]
 
 
 def test_a_port_that_is_taken_is_the_operators_to_change() -> None:

@@ -147,7 +147,7 @@ def test_a_redis_whose_disk_fails_says_so_itself(tmp_path: Path) -> None:
                 while client.info("persistence")["rdb_last_bgsave_status"] != "err":
                     time.sleep(0.02)
                 for call in every_call(RedisQueue(sender, client)):
-                    with pytest.raises(Unavailable, match="Redis says: .*MISCONF"):
+                    with pytest.raises(Unavailable, match=r"Redis says: .*MISCONF"):
                         call()
                 # Else it refuses to end, too.
                 client.config_set("save", "")
