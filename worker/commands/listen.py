@@ -88,7 +88,7 @@ def webhook(settings: Settings, host: str, port: int, *, hold: float, insecure: 
         if insecure:
             logger.warning("taking events from anybody who can reach %s: they cost work, and can name any image", host)
         logger.info("listening on http://%s:%d/", host, socket.getsockname()[1])
-        app = make_app(listener.intake, secret or None, listener.ping, hold=hold)
+        app = make_app(listener.intake, secret or None, listener.ping, hold=hold, stop=listener.stop)
         serve(app, socket, listener.stop)
     return 0
 

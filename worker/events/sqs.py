@@ -216,8 +216,24 @@ class SqsSource:
             logger.warning("%d SQS messages were not deleted and come again: %s", len(failed), failed[0].get("Code"))
 
 
+_HINTS = (
+    (
+        frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "403"}),
+        "the listener needs sqs:ReceiveMessage and sqs:DeleteMessage on the queue",
+    ),
+    (frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"}), "the credentials have expired"),
+    (
+        frozenset({"InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"}),
+        "the credentials are not valid there",
+    ),
+    (_WRONG_QUEUE, "the queue is gone, or was never there"),
+)
+
+
 def _said(error: Exception) -> str:
     """In words that hold no credentials: the code, not the service's own text, which may quote the request."""
-    if isinstance(error, ClientError):
-        return f"{error.response.get('Error', {}).get('Code', 'error')} at {error.operation_name}"
-    return f"{type(error).__name__}: {error}"
+    if not isinstance(error, ClientError):
+        return f"{type(error).__name__}: {error}"
+    code = error.response.get("Error", {}).get("Code", "error")
+    hint = next((f" ({hint})" for codes, hint in _HINTS if code in codes), "")
+    return f"{code} at {error.operation_name}{hint}"

@@ -182,7 +182,7 @@ def test_what_is_not_allowed_is_tried_again_until_it_is(
         with listening(url, intake) as source:
             source.check()
             until(lambda: caplog.text.count("SQS gives no messages") >= 2)
-            assert "InvalidClientTokenId at ReceiveMessage" in caplog.text
+            assert "403 at ReceiveMessage (the listener needs sqs:ReceiveMessage" in caplog.text
             assert queue.keys == []
             allow(1000)
             until(lambda: queue.keys == ["a.jpg"])

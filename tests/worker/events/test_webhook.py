@@ -114,6 +114,20 @@ def test_a_request_is_held_while_the_queue_is_away_for_a_moment(intake: Intake, 
         assert client.post("/", json={"Records": [s3("a.jpg")]}).status_code == 200
 
 
+def test_a_request_that_is_held_does_not_hold_up_the_end(intake: Intake, queue: Remembered) -> None:
+    queue.fail = 1_000
+    stop, answers = threading.Event(), []
+    with served(make_app(intake, None, lambda: None, hold=60, stop=stop)) as client:
+        body = {"Records": [s3("a.jpg")]}
+        sender = threading.Thread(target=lambda: answers.append(client.post("/", json=body).status_code))
+        sender.start()
+        while queue.fail == 1_000:
+            time.sleep(0.01)
+        stop.set()
+        sender.join(5)
+    assert answers == [503]
+
+
 def test_readiness_tells_whether_the_queue_answers(intake: Intake) -> None:
     broken = ""
 
