@@ -195,6 +195,32 @@ def test_an_answer_that_breaks_off_is_asked_for_again(
         far.read("a")
 
 
+def test_a_body_that_was_changed_on_its_way_is_asked_for_again(
+    seaweed: Server, moto_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(passing: Passing) -> None:
+        if (
+            passing.toward == "client"
+            and passing.request.startswith(b"GET")
+            and passing.data.endswith(b"body")
+            and left
+        ):
+            left.pop()
+            raise proxy.Cut(passing.data[:-4] + b"BODY", reset=False)
+
+    for server in (seaweed, moto_server):
+        with Proxy(("127.0.0.1", server.ports[0])) as between, between.rule(change):
+            endpoint = f"http://127.0.0.1:{between.port}"
+            with opened(server, monkeypatch, endpoint=endpoint, attempts=3) as store:
+                left = [1]
+                etag = store.put("a", b"body", if_match=None)
+                assert store.read("a") == (b"body", etag)
+                assert not left
+                left = [1] * 10
+                with pytest.raises(Unavailable, match="another checksum"):
+                    store.fetch("a")
+
+
 def test_a_large_body_goes_on_where_it_broke_off(store: S3Store, far: S3Store, between: Proxy) -> None:
     data = os.urandom(2 * PART + 5)
     etag = store.put("a", data, if_match=None)
