@@ -1,13 +1,14 @@
 """The Celery tasks: explicit names, JSON in, nothing out. They find what they need on the application."""
 
 import logging
+import time
 from typing import Any, NamedTuple, Protocol, cast
 
 from celery import Task, shared_task
 from celery.exceptions import Reject
 
 from tasks.errors import Unavailable
-from tasks.messages import SUSPECT_TASK, TASK, NewerMessage, TagMessage
+from tasks.messages import SENT, SUSPECT_TASK, TASK, NewerMessage, TagMessage
 
 logger = logging.getLogger(__name__)
 
@@ -16,10 +17,17 @@ NEWER_SECONDS = 5
 
 
 class Delivery(NamedTuple):
-    """How a message came: from which queue, and whether it was given to a worker before that did not finish it."""
+    """How a message came.
+
+    Attributes:
+        queue: where it waited.
+        redelivered: it was given to a worker before that did not finish it.
+        waited: seconds since it was published, by two clocks; `None`: it does not say when that was.
+    """
 
     queue: str
     redelivered: bool
+    waited: float | None = None
 
 
 class Worker(Protocol):
@@ -66,6 +74,11 @@ def _run(task: "Task[Any, None]", service: Service, worker: Worker, data: object
         return
     info = cast("dict[str, Any]", task.request.delivery_info or {})
     try:
-        worker.run(message, Delivery(str(info.get("routing_key")), bool(info.get("redelivered"))))
+        worker.run(message, Delivery(str(info.get("routing_key")), bool(info.get("redelivered")), _waited(task)))
     except Unavailable as error:
         raise Reject(str(error), requeue=True) from error
+
+
+def _waited(task: "Task[Any, None]") -> float | None:
+    sent = getattr(task.request, SENT, None)
+    return time.time() - sent if isinstance(sent, float) else None

@@ -10,6 +10,9 @@ VERSION = 1
 TASK = "stockmeta.tag"
 SUSPECT_TASK = "stockmeta.suspect"
 
+SENT = "stockmeta_sent"
+"""Header of a message with the time at which it was entered in the ledger, by the broker's clock."""
+
 UPLOADS, BACKFILL, SUSPECTS = "uploads", "backfill", "suspects"
 QUEUES = (UPLOADS, BACKFILL, SUSPECTS)
 

@@ -19,13 +19,10 @@ class Observer(Protocol):
         """
 
     def began(self) -> None:
-        """Work on one image begins; `outcome` or `gave_up` says that it ended."""
+        """Work on one image begins; `outcome` says that it ended."""
 
     def outcome(self, outcome: Outcome, queue: str, seconds: float) -> None:
         """Work on one image ended, after so many seconds."""
-
-    def gave_up(self) -> None:
-        """Work on one image was put back without an outcome, as at a deadline or a shutdown."""
 
     def stage(self, name: str, seconds: float) -> None:
         """One stage of one image took so long. For what is not in `Record.timings_ms`: `commit` comes after it."""
@@ -53,9 +50,6 @@ class Silent:
         """Nothing."""
 
     def outcome(self, outcome: Outcome, queue: str, seconds: float) -> None:
-        """Nothing."""
-
-    def gave_up(self) -> None:
         """Nothing."""
 
     def stage(self, name: str, seconds: float) -> None:

@@ -62,7 +62,8 @@ class Suspects:
 
     def run(self, message: TagMessage, delivery: Delivery) -> None:
         """See `tasks.jobs.Worker`."""
-        self.observer.taken(SUSPECTS, len(message.refs), again=delivery.redelivered or message.again)
+        again = delivery.redelivered or message.again
+        self.observer.taken(SUSPECTS, len(message.refs), delivery.waited, again=again)
         sends = [send for ref in message.refs for send in self._run(ref, message)]
         supersede(self.queue, message, sends, self.stop)
 

@@ -74,7 +74,7 @@ class Work:
     def run(self, message: TagMessage, delivery: Delivery) -> None:
         """See `tasks.jobs.Worker`."""
         again = delivery.redelivered or message.again
-        self.observer.taken(delivery.queue, len(message.refs), again=again)
+        self.observer.taken(delivery.queue, len(message.refs), delivery.waited, again=again)
         if message.generation not in (None, self.generation):
             logger.info("left to a worker that makes it", extra={"generation": message.generation})
             insist(lambda: self.queue.put_off(message, delivery.queue, OTHER_GENERATION_SECONDS), self.stop)

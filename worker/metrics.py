@@ -79,10 +79,6 @@ class Metrics:
             for stage, milliseconds in record.timings_ms.items():
                 self.stage(stage, milliseconds / 1000)
 
-    def gave_up(self) -> None:
-        """One image less is under way."""
-        self._under_way.dec()
-
     def stage(self, name: str, seconds: float) -> None:
         """Time a stage."""
         self._stage.labels(known(name, STAGES)).observe(seconds)

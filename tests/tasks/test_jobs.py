@@ -1,5 +1,6 @@
 """The Celery tasks, on an application without a broker: what is kept and what is dropped."""
 
+import time
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from celery.exceptions import Reject
 
 from tasks.errors import Unavailable
 from tasks.jobs import Delivery, suspect, tag
-from tasks.messages import TagMessage
+from tasks.messages import SENT, TagMessage
 from tasks.records import ImageRef
 
 MESSAGE = TagMessage((ImageRef("b", "k"),))
@@ -68,6 +69,16 @@ def test_a_message_reaches_its_worker_with_how_it_came(service: Fake) -> None:
         ("work", MESSAGE, Delivery("uploads", False)),
         ("suspects", MESSAGE, Delivery("suspects", True)),
     ]
+
+
+def test_a_message_says_how_long_it_has_waited(service: Fake) -> None:
+    tag.push_request(delivery_info={"routing_key": "uploads"}, **{SENT: time.time() - 7.0})
+    try:
+        tag.run(MESSAGE.to_dict())
+    finally:
+        tag.pop_request()
+    [(_, _, delivery)] = service.ran
+    assert delivery.waited == pytest.approx(7.0, abs=1.0)
 
 
 def test_a_message_goes_back_when_what_is_left_of_it_can_go_nowhere(service: Fake) -> None:

@@ -58,8 +58,6 @@ def test_both_observers_keep_the_protocol() -> None:
         observer.taken("uploads", 3, 1.0, again=True)
         observer.began()
         observer.outcome(outcome(), "uploads", 0.5)
-        observer.began()
-        observer.gave_up()
         observer.stage("commit", 0.1)
         observer.put_off("uploads", 2)
         observer.batch(3, 0.1)
@@ -104,8 +102,7 @@ def test_images_under_way_go_up_and_down() -> None:
     for _ in range(3):
         metrics.began()
     metrics.outcome(outcome(), "uploads", 0.5)
-    metrics.gave_up()
-    assert value(metrics, "images_under_way") == 1
+    assert value(metrics, "images_under_way") == 2
 
 
 def test_messages_and_batches_are_counted() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from redis import Redis
 
-SENT = "stockmeta_sent"
-"""Header of our messages with the time of the ledger's entry, by the server's clock."""
+from tasks.messages import SENT
+
 UNACKED = "unacked"
 ENDS = 16
 """So many messages at either end of a list are looked at: what is put back may come at either, and is old."""

@@ -8,9 +8,8 @@ from celery import Celery
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tasks.messages import QUEUES, SUSPECT_TASK, SUSPECTS, TASK, TagMessage
+from tasks.messages import QUEUES, SENT, SUSPECT_TASK, SUSPECTS, TASK, TagMessage
 from tasks.records import ImageRef
-from worker.queue.backlog import SENT
 from worker.queue.connection import redis_errors
 from worker.queue.ledger import Entry, Ledger
 
