@@ -5,6 +5,7 @@ import queue as queues
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
@@ -157,13 +158,17 @@ def successor(message: TagMessage, refs: tuple[ImageRef, ...], tries: int = 0) -
 
 def supersede(queue: Queue, message: TagMessage, sends: Sequence[Send], stop: threading.Event) -> None:
     """Publish other messages in a message's place, then strike it. Raises `Unavailable` as `insist` does."""
+    left = deque(sends)
 
     def publish() -> None:
-        for send in sends:
+        while left:
+            send = left[0]
             if send.delay:
                 queue.put_off(send.message, send.queue, send.delay)
             else:
                 queue.send(send.message, send.queue)
+            # Not again when a later one fails: what was put off may be due, published and done by then.
+            left.popleft()
         queue.done(message)
 
     insist(publish, stop)

@@ -140,9 +140,16 @@ def test_when_the_process_is_to_end_the_rest_goes_back(work: Work, queue: KeptQu
 
 
 def test_a_queue_that_is_away_is_waited_for(work: Work, queue: KeptQueue) -> None:
-    queue.away = 2
-    given = message("a")
+    given = message("internal_error 1", "internal_error 2")
+    send = queue.send
+
+    def away_after_the_first(sent: TagMessage, target: str) -> None:
+        send(sent, target)
+        queue.away = 1 if len(queue.sent) == 1 else 0
+
+    queue.send = away_after_the_first  # type: ignore[method-assign]
     work.run(given, FRESH)
+    assert [m.refs[0].key for m, _ in queue.sent] == ["internal_error 1", "internal_error 2"]
     assert queue.struck == [given.id]
 
 
