@@ -1,7 +1,9 @@
 """What docker-compose.yml says is run, word for word, without an engine: on loopback, with other ports and folders."""
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
 from redis import Redis
@@ -29,6 +32,7 @@ OWN = "9464"
 """Each container has one of its own."""
 
 
+SECRETS = ("trial-secret", "trial-webhook-secret")
 START_SECONDS = 420
 """A first start converts the model and embeds the vocabulary: a minute alone, several on a busy machine."""
 
@@ -85,7 +89,7 @@ class Loopback:
                 cwd=REPOSITORY,
             )
         try:
-            self._wait_for_health(name, process)
+            self.wait_for_health(name, process)
             yield process
         finally:
             process.terminate()
@@ -95,14 +99,21 @@ class Loopback:
                 process.kill()
                 process.wait()
 
-    def _wait_for_health(self, name: str, process: "subprocess.Popen[bytes]") -> None:
+    def wait_for_health(self, name: str, process: "subprocess.Popen[bytes]") -> None:
         until = time.monotonic() + START_SECONDS
         while not self.healthy(name):
-            log = (self._folder / f"{name}.log").read_text(errors="replace")
+            log = self.log(name)
             assert process.poll() is None, f"{name} ended: {log}"
             assert time.monotonic() < until, f"{name} is not healthy: {log}"
             # Each look starts a Python.
             time.sleep(1)
+
+    def log(self, name: str) -> str:
+        return (self._folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+
+    def page(self, name: str, page: str) -> str:
+        """What a process tells a supervisor."""
+        return httpx.get(f"http://127.0.0.1:{self._own[name]}/{page}", timeout=10).text
 
     def healthy(self, name: str) -> bool:
         """What the service's own health check says."""
@@ -145,11 +156,27 @@ def test_a_photograph_that_is_uploaded_gets_its_sidecar(loopback: Loopback) -> N
         assert record.image.key == "녹색 & +.jpg"
         assert record.image.etag == etag
         assert record.status.done
+        counted = loopback.page("worker", "metrics")
+        assert f'stockmeta_outcomes_total{{queue="uploads",reason="{record.reason or ""}",result="new"' in counted
+        assert 'stockmeta_wait_seconds_count{queue="uploads"} 1.0' in counted
+        assert 'stockmeta_events_total{source="webhook",verdict="accepted"} 1.0' in loopback.page("listener", "metrics")
         assert all(process.poll() is None for process in (redis, store, worker, listener))
+        redis.send_signal(signal.SIGSTOP)
+        try:
+            assert not loopback.healthy("worker"), "its health check says whether it is ready"
+            assert not loopback.healthy("listener")
+            assert '"alive":true' in loopback.page("worker", "healthz"), "a restart would not help"
+        finally:
+            redis.send_signal(signal.SIGCONT)
+        loopback.wait_for_health("worker", worker)
         # Whatever is told to stop stops by itself, and says that it meant to.
         for process in (listener, worker):
             process.terminate()
             assert process.wait(60) == 0
+        for name in ("worker", "listener"):
+            lines = [json.loads(line) for line in loopback.log(name).splitlines()]
+            assert lines
+            assert not any(value in loopback.log(name) for value in SECRETS)
 
 
 def wait_for_record(s3: Any) -> Record:

@@ -10,6 +10,9 @@ from worker.app import app, set_up_logging
 from worker.children import end_with_parent
 from worker.settings import Settings
 
+STDOUT = 1
+"""File descriptor. A worker has no results to print."""
+
 
 def run(settings: Settings, queues: str, *, open_new: bool, with_parent: bool) -> int:
     """Work until SIGTERM or Ctrl-C; returns the exit status, or ends the process. Raises `ConfigurationError`."""
@@ -21,6 +24,9 @@ def run(settings: Settings, queues: str, *, open_new: bool, with_parent: bool) -
     set_up_logging()
     if with_parent:
         end_with_parent()
+    if settings.log_format == "json":
+        # At a signal Celery says a word on standard output, past all logging, and whoever collects logs reads both.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
     # What `celery -A worker.app worker` does, less what talks to other workers: nobody listens, and it costs Redis.
     worker = app.Worker(
         hostname=f"{'-'.join(names)}@{os.uname().nodename}",
