@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import redis
+from celery import Celery
 
 from tasks.messages import BACKFILL, SUSPECTS, UPLOADS, TagMessage
 from tasks.records import ImageRef, Record
@@ -78,7 +79,6 @@ class Stage:
     def __post_init__(self) -> None:
         self.s3 = self.store.s3()
         self._seeds = count(self.chance.randrange(1 << 20) << 20)
-        self._queue: RedisQueue | None = None
 
     # What is uploaded and published
 
@@ -107,13 +107,18 @@ class Stage:
             self.queue.send(messages[-1], queue)
         return messages
 
-    @property
+    @cached_property
+    def sender(self) -> Celery:
+        """Publishes from this process, past the proxy."""
+        return make_sender(self._direct())
+
+    @cached_property
     def queue(self) -> RedisQueue:
         """A queue of this process, past the proxy."""
-        if self._queue is None:
-            settings = self.load_settings(BROKER_URL=f"redis://127.0.0.1:{self.redis.port}/0")
-            self._queue = RedisQueue(make_sender(settings), connect(settings))
-        return self._queue
+        return RedisQueue(self.sender, connect(self._direct()))
+
+    def _direct(self) -> Settings:
+        return self.load_settings(BROKER_URL=f"redis://127.0.0.1:{self.redis.port}/0")
 
     # Processes
 
@@ -155,11 +160,12 @@ class Stage:
         given = {name[len(prefix) :].lower(): value for name, value in environment.items() if name.startswith(prefix)}
         return load_settings(**given)
 
-    def worker(self, *, queues: str = "uploads,backfill,suspects", wait: bool = True, **settings: object) -> Program:
+    def worker(self, *, wait: bool = True, settings: Mapping[str, object] | None = None, **more: object) -> Program:
         """Start a worker; by default wait until it takes messages."""
         name = f"worker-{len(self.programs)}"
-        command = ["-m", "worker.cli", "worker", "--queues", queues]
-        program = Program(name, command, self.environment(**settings), self.folder)
+        program = Program(
+            name, ["-m", "worker.cli", "worker"], self.environment(**(settings or {}), **more), self.folder
+        )
         self.programs.append(program)
         if wait:
             self.until_ready(program)
@@ -172,7 +178,7 @@ class Stage:
             assert program.alive, f"{program.name} ended:\n{program.tail()}"
             return re.search("takes messages from .*uploads", program.text())
 
-        until(ready, seconds, f"{program.name} is ready")
+        self.wait(ready, seconds, f"{program.name} is ready")
 
     # How it stands
 

@@ -52,9 +52,7 @@ class Chaos:
             self._round()
         started = time.monotonic()
         finding = self.stage.settle(SETTLE)
-        self.stage.wait(
-            lambda: not any(self._left(program) for program in self.orphans), 30, "orphans ended by themselves"
-        )
+        self.stage.wait(lambda: not any(program.session() for program in self.orphans), 30, "orphans have ended")
         counts = ", ".join(f"{victim} {number}" for victim, number in sorted(self.killed.items()))
         self.stage.notes += [
             f"{rounds} rounds, {self.loaded} of them with work in hand ({counts})",
@@ -120,7 +118,7 @@ class Chaos:
                 self.workers[index] = self._start()
 
     def _start(self, *, wait: bool = False) -> Program:
-        return self.stage.worker(wait=wait, **self.settings)
+        return self.stage.worker(wait=wait, settings=self.settings)
 
     def _in_hand(self) -> int:
         try:

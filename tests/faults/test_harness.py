@@ -54,7 +54,7 @@ def test_the_proxy_answers_cuts_slows_and_keeps_quiet(stage: Stage) -> None:
 
 
 def test_the_proxy_sees_the_moment_of_an_answer(stage: Stage) -> None:
-    behind = redis.Redis(port=stage.redis_proxy.port, retry=None)
+    behind = redis.Redis(port=stage.redis_proxy.port)
     moments: list[int] = []
     popped = proxy.once(proxy.popped, lambda: moments.append(stage.redis.client.llen("uploads")))
     with stage.redis_proxy.rule(popped):
