@@ -71,6 +71,7 @@ class FolderSource:
         self._settling = Settling(settle)
         self._whole: dict[ImageRef, None] = {}
         self._gone: dict[str, None] = {}
+        self._new: set[Path] = set()
         self._told: dict[Path, Look | None] = {}
         self._waits = growing()
         self._not_before = 0.0
@@ -114,6 +115,7 @@ class FolderSource:
             # A folder that is only modified has nothing new that is not told of by itself.
             if change is Change.added and not path.is_symlink():
                 self._settling.touch(path, seen)
+                self._new.add(path)
                 self._find(path)
         elif seen is None or is_image(key, self._scope.extensions):
             self._settling.touch(path, seen)
@@ -132,7 +134,8 @@ class FolderSource:
         # Folders last: what lies in them and has settled as well need not be found again.
         for path, seen in sorted(settled.items(), key=lambda item: item[1] is not None and item[1].is_dir):
             self._settled(path, seen)
-        if not len(self._settling):
+        if not self._new:
+            # Nobody will look for them again.
             self._told.clear()
         if not (self._whole or self._gone) or time.monotonic() < self._not_before:
             return
@@ -151,10 +154,10 @@ class FolderSource:
 
     def _settled(self, path: Path, seen: Look | None) -> None:
         key = self._key(path)
-        if key is None:
-            return
-        if seen is not None and seen.is_dir:
+        if path in self._new:
+            self._new.discard(path)
             self._find(path)
+        if key is None or (seen is not None and seen.is_dir):
             return
         if is_image(key, self._scope.extensions):
             self._whole[ImageRef(self._scope.bucket, key)] = None
