@@ -18,7 +18,6 @@ HERE = Path(__file__).parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "row(number, fault): the line of the table that the test stands for")
     config.addinivalue_line("markers", "quick: fast enough to be part of `make test`")
 
 
