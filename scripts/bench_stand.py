@@ -1,0 +1,230 @@
+"""What the measurements of the queue stand on: a real store and Redis, our own processes, and their processor time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import psutil
+from redis import Redis
+
+from tests.servers import Server, free_ports, seaweed_server
+from worker.broker import embedded_broker
+from worker.celery_settings import make_sender
+from worker.queue.connection import connect
+from worker.queue.redis_queue import RedisQueue
+from worker.queue.snapshot import take
+from worker.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+START_SECONDS = 300.0
+"""A first start converts a model."""
+
+END_SECONDS = 60.0
+WORKERS = 2
+"""As a worker shows in the queue's snapshot: itself and its child for suspects."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One of our commands, running.
+
+    Attributes:
+        top: the process; it may have children.
+        url: where it says whether it is ready.
+        log: what it wrote.
+    """
+
+    top: psutil.Popen
+    url: str
+    log: Path
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor time so far, children included."""
+        return cpu_of(self.top.pid)
+
+    def until_ready(self) -> None:
+        """Wait until `/readyz` says yes. Raises `RuntimeError` with the log's end."""
+        until(self._ready, START_SECONDS, f"it is ready; see {self.log}")
+
+    def _ready(self) -> bool:
+        if self.top.poll() is not None:
+            tail = self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
+            raise RuntimeError(f"it ended with status {self.top.poll()}:\n{tail}")
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == httpx.codes.OK
+        return False
+
+
+class Stand:
+    """One bucket with photographs, one Redis, and what is started on them.
+
+    Args:
+        folder: for logs.
+        store: runs.
+        broker: URL of Redis.
+        model: as for `stockmeta tag`.
+    """
+
+    def __init__(self, folder: Path, store: Server, broker: str, model: str) -> None:
+        self.bucket = store.make_bucket("photos")
+        self.s3: S3Client = store.s3(max_pool_connections=32)
+        self._folder, self._store, self._broker, self._model = folder, store, broker, model
+        settings = self._settings()
+        self._sender = make_sender(settings)
+        self.redis: Redis = connect(settings)
+        self.queue = RedisQueue(self._sender, self.redis)
+        self._redis_pid = int(self.redis.info("server")["process_id"])
+
+    def upload(self, files: Sequence[Path]) -> list[str]:
+        """Put photographs into the bucket; returns their keys."""
+        for path in files:
+            self.s3.put_object(Bucket=self.bucket, Key=path.name, Body=path.read_bytes())
+        return [path.name for path in files]
+
+    def servers_cpu(self) -> tuple[float, float]:
+        """Seconds of processor time so far: the store's, and Redis's."""
+        return cpu_of(self._store.process.pid), cpu_of(self._redis_pid)
+
+    @contextmanager
+    def worker(self, output: str = "") -> Iterator[Process]:
+        """A worker that is ready; its sidecars go below the prefix `output`, by default below `.stockmeta`."""
+        port = free_ports(1)[0]
+        given = {"output": f"s3://{self.bucket}/{output}"} if output else {}
+        settings = self._settings(http_port=port, **given)
+        with self._running("worker", ["worker"], settings, port) as process:
+            # Its child for suspects starts beside it, and until it says that it is there, it costs processor time.
+            until(self._both_are_there, START_SECONDS, f"two workers have said so; see {process.log}")
+            yield process
+
+    @contextmanager
+    def listener(self, port: int, secret: str) -> Iterator[Process]:
+        """A listener for the store's notifications, ready."""
+        command = ["listen", "webhook", "--port", str(port)]
+        with self._running("listener", command, self._settings(webhook_secret=secret), port) as process:
+            yield process
+
+    def drained(self) -> bool:
+        """Whether no message is left to work on."""
+        seen = take(self.redis)
+        return not seen.deferred and not any(queue.open for queue in seen.queues)
+
+    def sidecars(self, prefix: str) -> int:
+        """How many images have ended well below a prefix."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return sum("/done/" in item["Key"] for page in pages for item in page.get("Contents", ()))
+
+    def close(self) -> None:
+        """Hang up."""
+        self._sender.close()
+        self.redis.close()
+        self.s3.close()
+
+    def _both_are_there(self) -> bool:
+        return len(take(self.redis).workers) == WORKERS
+
+    def _settings(self, **given: object) -> Settings:
+        library = f"s3://{self.bucket}"
+        return load_settings(model=self._model, broker_url=self._broker, library=library, **given)
+
+    @contextmanager
+    def _running(self, name: str, command: list[str], settings: Settings, port: int) -> Iterator[Process]:
+        log = self._folder / f"{name}.log"
+        environment = clean_environment() | settings.to_environment() | self._store.environment
+        with log.open("wb") as file:
+            top = psutil.Popen(
+                [sys.executable, "-P", "-m", "worker.cli", *command],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                # Ctrl-C is for the measurement, which then ends them.
+                start_new_session=True,
+            )
+        try:
+            process = Process(top, f"http://127.0.0.1:{port}", log)
+            process.until_ready()
+            yield process
+        finally:
+            _end(top)
+
+
+@contextmanager
+def stand(folder: Path, model: str, notifications: Mapping[str, str] | None = None) -> Iterator[Stand]:
+    """Start a store and Redis in a folder that is not there yet; `notifications` are variables for SeaweedFS."""
+    (folder / "store").mkdir(parents=True)
+    with ExitStack() as stack:
+        store = stack.enter_context(seaweed_server(folder / "store", environment=notifications))
+        broker = stack.enter_context(embedded_broker())
+        made = Stand(folder, store, broker, model)
+        stack.callback(made.close)
+        yield made
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of ours, of stores and of Celery."""
+    foreign = ("STOCKMETA_", "AWS_", "CELERY_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+
+
+def until(true: Callable[[], bool], seconds: float, what: str, pause: float = 0.05) -> None:
+    """Wait until something is so. Raises `RuntimeError` when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not so after {seconds:.0f} s: {what}")
+        time.sleep(pause)
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of processor time of a process, of its children, and of those of them that have ended."""
+    total = 0.0
+    with suppress(psutil.NoSuchProcess):
+        top = psutil.Process(pid)
+        for process in [top, *top.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                total += sum(process.cpu_times()[:4])
+    return total
+
+
+def run_counting(command: Sequence[str], environment: Mapping[str, str], log: Path) -> float:
+    """Run one of our commands to its end; returns its processor time in seconds. Raises `RuntimeError`."""
+    with log.open("wb") as file:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, file.fileno(), 2),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        ]
+        arguments = [sys.executable, "-P", "-m", "worker.cli", *command]
+        pid = os.posix_spawn(sys.executable, arguments, dict(environment), file_actions=actions)
+    try:
+        # Not `subprocess`, which throws away what `wait4` says of processor time.
+        _, status, used = os.wait4(pid, 0)
+    except BaseException:
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
+        raise
+    if status:
+        raise RuntimeError(f"{' '.join(command[:1])} ended with {status}:\n{log.read_text()[-3000:]}")
+    return used.ru_utime + used.ru_stime
+
+
+def _end(process: psutil.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=END_SECONDS)
+    except psutil.TimeoutExpired:
+        for child in process.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        process.kill()
+        process.wait()
