@@ -75,23 +75,27 @@ class Pulse:
         limit: seconds.
         excused: whether the loop may stand still now, as a consumer may while its broker is away. After the excuse it
             has `limit` seconds again.
+        clock: seconds, from any beginning.
     """
 
-    def __init__(self, limit: float, excused: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, limit: float, excused: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._limit = limit
         self._excused = excused
-        self._last = time.monotonic()
+        self._clock = clock
+        self._last = clock()
 
     def beat(self) -> None:
         """The loop turned."""
-        self._last = time.monotonic()
+        self._last = self._clock()
 
     def check(self) -> str:
         """A `Check`. Raises `Unavailable` when the loop stands still."""
-        still = time.monotonic() - self._last
+        still = self._clock() - self._last
         if still <= self._limit:
             return f"turned {still:.0f} s ago"
         if self._excused():
-            self._last = time.monotonic()
+            self._last = self._clock()
             return "stands still, as long as the broker is away"
         raise Unavailable(f"has not turned for {still:.0f} s")

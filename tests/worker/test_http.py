@@ -34,7 +34,7 @@ def never() -> Iterator[threading.Event]:
 
 
 def get(server: HttpServer, page: str) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{server.port}/{page}", timeout=5)
+    return httpx.get(f"http://127.0.0.1:{server.port}/{page}", timeout=30)
 
 
 def test_all_is_well() -> None:
@@ -73,10 +73,10 @@ def test_what_hangs_is_red_in_time_and_holds_up_no_other_page(never: threading.E
         never.wait()
         return ""
 
-    checks = Checks({"redis": hang, "store": hang, "model": fine}, fresh=0, patience=0.1)
+    checks = Checks({"redis": hang, "store": hang, "generation": hang, "model": fine}, fresh=0, patience=0.5)
     start = time.monotonic()
     found = checks.findings()
-    assert time.monotonic() - start < 0.19, "all wait together"
+    assert time.monotonic() - start < 1.4, "all wait together"
     assert found["model"].ok
     assert not found["redis"].ok
     assert "no answer" in found["store"].detail
@@ -89,9 +89,9 @@ def test_checks_are_made_once_however_many_ask() -> None:
         made.append(1)
         return ""
 
-    with HttpServer(make_app({}, {"model": count}), "127.0.0.1", 0) as server:
-        for _ in range(5):
-            assert get(server, "readyz").status_code == 200
+    checks = Checks({"model": count}, fresh=60)
+    for _ in range(5):
+        assert checks.findings()["model"].ok
     assert len(made) == 1
 
 
