@@ -155,6 +155,8 @@ class WorkerService:
 
     def _load(self, *, open_new: bool) -> Runtime:
         library, settings = self._library, self._settings
+        # A first start takes a minute and more.
+        logger.info("loading the model %s", settings.model)
         model = load_model(settings)
         made = model.provenance
         join_generation(library.sidecars, library.layout, made.generation, open_new=open_new)
