@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,25 +81,28 @@ def _staged(
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The table: a line for each fault."""
-    lines = []
-    for outcome in ("passed", "failed"):
-        for report in terminalreporter.stats.get(outcome, ()):
-            told = dict(getattr(report, "user_properties", ()))
-            if report.when == "teardown" or "row" not in told:
-                continue
-            lines.append((_order(told["row"]), told, outcome))
+    told: dict[str, dict[str, Any]] = {}
+    failed: set[str] = set()
+    for outcome, reports in terminalreporter.stats.items():
+        for report in reports:
+            if properties := dict(getattr(report, "user_properties", ())):
+                told[report.nodeid] = properties
+            if outcome in ("failed", "error"):
+                failed.add(report.nodeid)
+    rows = [(row, node in failed) for node, row in told.items() if row.get("row")]
+    lines = sorted(rows, key=lambda line: _order(line[0]["row"]))
     if not lines:
         return
+    write = terminalreporter.line
     terminalreporter.section(f"faults, seed {SEED}")
-    terminalreporter.line(f"{'row':>5}  {'fault':<62} {'images':>6} {'s':>6}  result")
-    for _, told, outcome in sorted(lines, key=lambda line: line[0]):
-        result = "holds" if outcome == "passed" else "FAILS"
-        terminalreporter.line(
-            f"{told['row']:>5}  {told['fault']:<62} {told['images']:>6} {told['seconds']:>6.1f}  {result}"
-            + (f"  {told['notes']}" if told["notes"] else "")
-        )
+    write(f"{'row':>3}  {'fault':<62} {'images':>6} {'seconds':>7}  result")
+    for row, fails in lines:
+        line = f"{row['row']:>3}  {row['fault']:<62} {row['images']:>6} {row['seconds']:>7.1f}  "
+        write(line + ("FAILS" if fails else "holds") + (f"  {row['notes']}" if row["notes"] else ""))
+    images, seconds = sum(row["images"] for row, _ in lines), sum(row["seconds"] for row, _ in lines)
+    failures = sum(fails for _, fails in lines)
+    write(f"{len(lines)} faults, {images} images, {seconds:.0f} seconds, {failures} failed")
 
 
-def _order(row: str) -> tuple[int, str]:
-    digits = "".join(filter(str.isdigit, row.partition(",")[0]))
-    return int(digits or 1000), row
+def _order(row: str) -> int:
+    return int(row) if row.isdigit() else 1000

@@ -5,13 +5,16 @@ import subprocess
 import sys
 import time
 
+import httpx
 import pytest
 
 from tasks.errors import Unavailable
 from tasks.messages import UPLOADS, TagMessage
 from tasks.records import ImageRef
 from tests.conftest import REPOSITORY
+from tests.faults.events import event, listening, post
 from tests.faults.stage import Stage
+from tests.servers import free_ports
 
 FULL = 1 << 20
 """Less than an empty server uses: every write that needs memory is refused."""
@@ -34,7 +37,8 @@ def test_a_restart_of_redis_loses_nothing(stage: Stage) -> None:
 @pytest.mark.row("14", "Redis frozen")
 def test_a_frozen_redis_is_an_error_and_no_hang(stage: Stage) -> None:
     keys = stage.upload(30)
-    worker = stage.worker(FAULT_ENCODER="slow:0.05")
+    (port,) = free_ports(1)
+    worker = stage.worker(FAULT_ENCODER="slow:0.05", HTTP_PORT=port)
     stage.publish(keys[:20], size=5)
     stage.wait(lambda: stage.committed() > 2, 30, "the worker is under load")
     stage.redis.signal(signal.SIGSTOP)
@@ -47,6 +51,7 @@ def test_a_frozen_redis_is_an_error_and_no_hang(stage: Stage) -> None:
         status = command(stage, "status")
         assert status.returncode == 1
         assert "Redis did not answer" in status.stderr
+        assert ready(port) == 503
     finally:
         stage.redis.signal(signal.SIGCONT)
     stage.queue.send(message, UPLOADS)
@@ -57,24 +62,34 @@ def test_a_frozen_redis_is_an_error_and_no_hang(stage: Stage) -> None:
 @pytest.mark.row("15", "Redis full")
 def test_a_full_redis_is_waited_for(stage: Stage) -> None:
     keys = stage.upload(40)
-    worker = stage.worker(FAULT_ENCODER="slow:0.05")
-    stage.publish(keys[:20], size=5)
-    stage.wait(lambda: stage.committed() > 2, 30, "the worker is under load")
-    stage.redis.client.config_set("maxmemory", FULL)
-    refs = tuple(ImageRef(stage.bucket, key) for key in keys[20:])
-    message = TagMessage(refs)
-    for _ in range(3):
-        with pytest.raises(Unavailable, match="full"):
-            stage.queue.send(message, UPLOADS)
-        time.sleep(1)
-    stage.redis.client.config_set("maxmemory", 0)
-    stage.queue.send(message, UPLOADS)
-    if not worker.alive:
-        # Celery itself ends when it cannot acknowledge; a supervisor starts it again.
-        stage.notes.append("the worker ended, and was started again")
-        worker.kill()
-        stage.worker()
-    assert stage.settle(60).done == len(keys)
+    (port,) = free_ports(1)
+    worker = stage.worker(FAULT_ENCODER="slow:0.05", HTTP_PORT=port)
+    with listening(stage, hold=2) as address:
+        stage.publish(keys[:20], size=5)
+        stage.wait(lambda: stage.committed() > 2, 30, "the worker is under load")
+        stage.redis.client.config_set("maxmemory", FULL)
+        new = [event(stage, key) for key in keys[20:]]
+        # The listener holds the request for a while, then has its sender come again.
+        assert post(address, new) == 503
+        stage.wait(lambda: ready(port) == 503, 15, "the worker is not ready")
+        assert not [path for path in stage.paths() if "/failed/" in path]
+        stage.redis.client.config_set("maxmemory", 0)
+        assert post(address, new) == 200
+        if not worker.alive:
+            # Celery itself ends when it cannot acknowledge; a supervisor starts it again.
+            stage.notes.append("the worker ended, and was started again")
+            worker.kill()
+            worker = stage.worker(HTTP_PORT=port)
+        assert stage.settle(60).done == len(keys)
+        stage.wait(lambda: ready(port) == 200, 15, "the worker is ready again")
+
+
+def ready(port: int) -> int:
+    """What a worker says to whoever asks whether it is ready; 0 if it does not answer."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=10).status_code
+    except httpx.HTTPError:
+        return 0
 
 
 def command(stage: Stage, *arguments: str) -> "subprocess.CompletedProcess[str]":

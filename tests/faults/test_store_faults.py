@@ -55,7 +55,7 @@ TROUBLES: dict[str, Callable[[threading.Event], list[Rule]]] = {
 }
 
 
-@pytest.mark.parametrize("trouble", [pytest.param("503", marks=pytest.mark.quick), "slow", "reset", "silent"])
+@pytest.mark.parametrize("trouble", ["503", "slow", "reset", "silent"])
 @pytest.mark.row("17", "the store is away: 503, slow, reset, silent")
 def test_an_outage_of_the_store_is_waited_for(stage: Stage, trouble: str) -> None:
     keys = stage.upload(16)
@@ -98,7 +98,7 @@ def test_expired_credentials_are_waited_for(stage: Stage) -> None:
     assert worker.alive
 
 
-@pytest.mark.parametrize("moment", ["reads", "writes"])
+@pytest.mark.parametrize("moment", ["reads", pytest.param("writes", marks=pytest.mark.quick)])
 @pytest.mark.row("20", "overwritten while it is processed")
 def test_the_newer_content_wins(stage: Stage, moment: str) -> None:
     keys = stage.upload(4)

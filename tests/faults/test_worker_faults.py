@@ -19,8 +19,9 @@ SWEEP = 10
 @pytest.mark.quick
 @pytest.mark.row("1", "SIGKILL of a worker in the middle of a batch")
 def test_a_killed_workers_images_are_done_by_another(stage: Stage) -> None:
-    keys = stage.upload(12)
-    worker = stage.worker()
+    # Four messages are in hand at a time: the rest cannot have been committed yet.
+    keys = stage.upload(36)
+    worker = stage.worker(FAULT_ENCODER="slow:0.02")
     third = Nth(3, lambda passing: passing.answers(COMMIT))
     with stage.store_proxy.rule(proxy.once(third, worker.kill)):
         stage.publish(keys, size=6)
