@@ -56,6 +56,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             # Unacknowledged messages of dead workers are looked for every ten seconds instead of about 100.
             "unacked_restore_interval": min(10, settings.visibility_seconds),
             "unacked_restore_throttle": 1,
+            # A worker that dies while it looks for them keeps the others from looking for so long: five minutes else.
+            "unacked_mutex_expire": 10,
             # A frozen Redis must become an error, not a hang. More than the second that a BRPOP waits.
             "socket_timeout": 5,
             "socket_connect_timeout": 5,

@@ -32,6 +32,21 @@ def test_a_killed_workers_images_are_done_by_another(stage: Stage) -> None:
     assert finding.done == len(keys)
 
 
+@pytest.mark.row("1", "SIGKILL of a worker that looks for a dead one's messages")
+def test_a_worker_killed_while_it_restores_messages_hinders_no_other(stage: Stage) -> None:
+    keys = stage.upload(6)
+    first = stage.worker(FAULT_ENCODER="slow:0.2")
+    with stage.redis_proxy.rule(proxy.once(lambda passing: passing.answers(r".*HSET.*unacked"), first.kill)):
+        stage.publish(keys)
+        first.wait(30)
+    second = stage.worker()
+    # It has Celery's lock now, and will not give it back.
+    with stage.redis_proxy.rule(proxy.once(lambda passing: passing.answers(r".*unacked_mutex"), second.kill)):
+        second.wait(30)
+    stage.worker()
+    assert stage.settle(VISIBILITY + 20).done == len(keys)
+
+
 @pytest.mark.row("2", "SIGKILL between BRPOP and the record of what is unacknowledged")
 def test_a_message_lost_on_its_way_is_republished(stage: Stage) -> None:
     keys = stage.upload(6)
