@@ -79,31 +79,53 @@ class Publisher:
         path, other = (done, failed) if record.status.done else (failed, done)
         before = None if seen is None else seen.done if record.status.done else seen.failed
         committed, etag = self._put(path, record, source, before)
-        _, outdated = self._read(other)
+        theirs, outdated = self._read(other)
         try:
             source.stat(ref.key, record.image.etag)
         except Vanished:
             self._remove(path, etag)
             raise
+        if theirs is not None and theirs.image.etag == ref.etag and theirs.status.done:
+            # Another worker came to metadata meanwhile, where this one failed. It removes a failure that it finds; so
+            # must this one, or each would remove the other's.
+            self._remove(path, etag)
+            return theirs
         # Looked up before the source was, removed after: so it is of no newer content than what was just committed, and
         # a worker that slept removes nothing that others committed meanwhile.
         if outdated is not None:
             self._remove(other, outdated)
         return committed
 
-    def forget(self, ref: ImageRef, source: Store) -> bool:
-        """Remove the records of an image that is gone; false if it is there (again), and then nothing is removed.
+    def settle(self, ref: ImageRef, source: Store, etag: str) -> Record | None:
+        """What is committed for the content `etag`, by a worker that may have been killed in the middle of `publish`.
 
-        The records are looked up before the source is: one that was written since has another ETag, and stays.
+        The record of the other kind, which that one did not get to remove, is removed. Raises `Vanished` if the source
+        has another content by now, and `Unavailable`.
+        """
+        current = self.look(ref, etag).current
+        if current is None or not current.status.done:
+            return current
+        failed = self._paths(ref)[1]
+        left = self._read(failed).etag
+        if left is not None:
+            # In this order, as in `publish`.
+            source.stat(ref.key, etag)
+            self._remove(failed, left)
+        return current
+
+    def forget(self, ref: ImageRef, source: Store) -> bool:
+        """Remove the records of an image that is gone; false if it is there (again), and has to be worked on.
+
+        The records are looked up before the source is: one that was written since has another ETag, and stays. And the
+        source is looked at again after: the same content may have come back, for which another worker found the record
+        that was about to be removed, and took it for done.
         """
         found = [(path, etag) for path in self._paths(ref) if (etag := self._read(path).etag) is not None]
-        try:
-            source.stat(ref.key)
-        except Vanished:
-            for path, etag in found:
-                self._remove(path, etag)
-            return True
-        return False
+        if _is_there(ref, source):
+            return False
+        for path, etag in found:
+            self._remove(path, etag)
+        return not (found and _is_there(ref, source))
 
     def _put(self, path: str, record: Record, source: Store, seen: Read | None) -> tuple[Record, str]:
         for _ in range(ATTEMPTS):
@@ -147,3 +169,11 @@ class Publisher:
 
     def _paths(self, ref: ImageRef) -> tuple[str, str]:
         return self.layout.done(self.generation, ref), self.layout.failed(self.generation, ref)
+
+
+def _is_there(ref: ImageRef, source: Store) -> bool:
+    try:
+        source.stat(ref.key)
+    except Vanished:
+        return False
+    return True

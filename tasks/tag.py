@@ -97,9 +97,13 @@ class Tagger:
         return unfinished(self.describer.provenance, ref, status, reason, detail)
 
     def committed(self, ref: ImageRef) -> bool:
-        """Whether there is nothing left to do for an image as it is now. Raises as `tag` does."""
-        stat = self._source(ref).stat(ref.key, ref.etag)
-        return self.publisher is not None and self.publisher.current(ref, stat.etag) is not None
+        """Whether there is nothing left to do for an image as it is now. Raises as `tag` does.
+
+        For what a worker had in hand that died: what it left half done at the commit is brought to its end.
+        """
+        source = self._source(ref)
+        stat = source.stat(ref.key, ref.etag)
+        return self.publisher is not None and self.publisher.settle(ref, source, stat.etag) is not None
 
     def _persist(self, ref: ImageRef) -> Outcome:
         for replacements in range(REPLACEMENTS + 1):

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from queue import SimpleQueue
 from typing import IO
@@ -39,6 +40,10 @@ def serve() -> None:
     for line in lines:
         ref = ImageRef(**json.loads(line))
         outcome = _blamed(ref, runtime.tagger.attempt(ref), runtime)
+        if outcome.cached:
+            # By a process that may have been killed in the middle of it.
+            with suppress(StockmetaError):
+                runtime.tagger.committed(ref)
         record = json.loads(outcome.record.to_json())
         _answer(answers, {"record": record, "cached": outcome.cached, "committed": outcome.committed})
 

@@ -1,5 +1,6 @@
 """The commit, on the shipped in-memory store; `tests/worker/storage` shows that the real ones behave like it."""
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -170,8 +171,8 @@ def test_what_was_seen_may_be_outdated(source: MemoryStore, publisher: Publisher
     first = publisher.publish(record(source), source)
     assert publisher.publish(record(source), source, seen) == first
     rejected = replace(record(source, Status.REJECTED), reason="truncated")
-    publisher.publish(rejected, source, seen)
-    assert paths(publisher) == [f"{GENERATION}/failed/photos/a/b.jpg.json"]
+    assert publisher.publish(rejected, source, seen) == first
+    assert paths(publisher) == [f"{GENERATION}/done/photos/a/b.jpg.json"]
 
 
 def test_records_of_an_image_that_is_gone_are_removed(source: MemoryStore, publisher: Publisher) -> None:
@@ -191,10 +192,103 @@ def test_an_image_that_came_back_keeps_what_others_wrote_for_it(source: MemorySt
     class BackMeanwhile(MemoryStore):
         """Is looked at when the image is gone; by the time of the answer it is there again, and committed."""
 
+        back = False
+
         def stat(self, key: str, etag: str | None = None) -> Stat:
+            if self.back:
+                return source.stat(key, etag)
+            self.back = True
             source.put(KEY, b"back", if_match=None)
             publisher.publish(record(source), source)
             raise Vanished("gone at that moment")
 
-    assert publisher.forget(ImageRef("photos", KEY), BackMeanwhile("photos"))
+    assert not publisher.forget(ImageRef("photos", KEY), BackMeanwhile("photos"))
     assert len(paths(publisher)) == 1
+
+
+def test_an_image_that_came_back_as_it_was_is_not_left_without_a_record(
+    source: MemoryStore, publisher: Publisher
+) -> None:
+    publisher.publish(record(source), source)
+
+    class SameAgain(MemoryStore):
+        """Is gone at the first look. Then the same bytes come, with the same ETag; and others find them committed."""
+
+        looks = 0
+
+        def stat(self, key: str, etag: str | None = None) -> Stat:
+            self.looks += 1
+            if self.looks == 1:
+                raise Vanished("gone at that moment")
+            return source.stat(key, etag)
+
+    assert not publisher.forget(ImageRef("photos", KEY), SameAgain("photos"))
+
+
+@pytest.mark.parametrize("first", [Status.EMPTY, Status.REJECTED])
+def test_two_workers_that_disagree_leave_one_record(source: MemoryStore, first: Status) -> None:
+    """Both write before either looks for the other's record."""
+    second = Status.REJECTED if first is Status.EMPTY else Status.EMPTY
+
+    class Meeting(MemoryStore):
+        """The second worker does all of its work between the first one's write and its look for the other record."""
+
+        met = False
+
+        def put(self, key: str, data: bytes, *, if_match: str | None) -> str:
+            etag = super().put(key, data, if_match=if_match)
+            if not self.met:
+                self.met = True
+                Publisher(
+                    Late(self, f"/{'done' if first is Status.EMPTY else 'failed'}/"), Layout(""), GENERATION
+                ).publish(record(source, second), source)
+            return etag
+
+    class Late(MemoryStore):
+        """Another worker's view of the same store: what it finds is removed only after the first one has looked."""
+
+        def __init__(self, shared: MemoryStore, theirs: str) -> None:
+            super().__init__("out")
+            self.shared, self.theirs = shared, theirs
+
+        def read(self, key: str) -> tuple[bytes, str] | None:
+            return self.shared.read(key)
+
+        def put(self, key: str, data: bytes, *, if_match: str | None) -> str:
+            return self.shared.put(key, data, if_match=if_match)
+
+        def delete(self, key: str, *, if_match: str) -> None:
+            removals.append((key, if_match))
+
+    removals: list[tuple[str, str]] = []
+    out = Meeting("out")
+    publisher = Publisher(out, Layout(""), GENERATION)
+    publisher.publish(record(source, first), source)
+    for key, etag in removals:
+        with contextlib.suppress(Conflict, Vanished):
+            out.delete(key, if_match=etag)
+    assert paths(publisher) == [f"{GENERATION}/done/photos/a/b.jpg.json"]
+
+
+def test_what_a_worker_left_that_was_killed_at_its_commit_is_tidied_up(
+    source: MemoryStore, publisher: Publisher
+) -> None:
+    ref, failed = ImageRef("photos", KEY), f"{GENERATION}/failed/photos/a/b.jpg.json"
+    etag = source.stat(KEY).etag
+    assert publisher.settle(ref, source, etag) is None
+    committed = publisher.publish(record(source), source)
+    publisher.sidecars.put(failed, record(source, Status.REJECTED, '"older"').to_json().encode(), if_match=None)
+
+    assert publisher.settle(ref, source, etag) == committed
+    assert paths(publisher) == [f"{GENERATION}/done/photos/a/b.jpg.json"]
+
+
+def test_tidying_up_leaves_what_is_newer(source: MemoryStore, publisher: Publisher) -> None:
+    ref, etag = ImageRef("photos", KEY), source.stat(KEY).etag
+    publisher.publish(record(source), source)
+    newer = source.put(KEY, b"other", if_match=etag)
+    path = f"{GENERATION}/failed/photos/a/b.jpg.json"
+    publisher.sidecars.put(path, record(source, Status.REJECTED, newer).to_json().encode(), if_match=None)
+    with pytest.raises(Vanished):
+        publisher.settle(ref, source, etag)
+    assert path in paths(publisher)
