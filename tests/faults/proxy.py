@@ -268,6 +268,11 @@ def once(matches: Matches, act: Callable[[], None]) -> Rule:
     return rule
 
 
+def reset() -> None:
+    """An act for `once`: what was to pass is lost with its connection."""
+    raise Cut
+
+
 def popped(passing: Passing) -> bool:
     """Whether a message comes out of a list: the answer to a BRPOP that did not time out, on its way to a worker."""
     return passing.answers(r".*BRPOP") and passing.data.startswith(b"*2\r\n")

@@ -220,7 +220,7 @@ class Stage:
         while not quiet and time.monotonic() < deadline:
             time.sleep(0.2)
             with suppress(redis.RedisError):
-                quiet = not self.backlog() and self.committed() >= len(self.uploaded)
+                quiet = not self.backlog() and self.committed() == len(self.uploaded)
         finding = invariant.examine(self.s3, self.bucket, self.oracle.generation, self.oracle.expected)
         problems = finding.problems(terminal or {})
         if left := self.backlog():

@@ -127,6 +127,40 @@ def test_nothing_is_left_of_what_is_deleted(stage: Stage, moment: str) -> None:
         assert stage.settle(30).done == 1
 
 
+@pytest.mark.parametrize("change", ["overwritten", "deleted"])
+@pytest.mark.row("21", "overwritten or deleted, and SIGKILL right after the commit")
+def test_a_commit_that_nobody_looked_after_is_put_right(stage: Stage, change: str) -> None:
+    key = stage.upload(1)[0]
+    worker = stage.worker()
+    killing = proxy.once(lambda passing: passing.answers(COMMIT), worker.kill)
+    with stage.store_proxy.rule(killing), at(stage, "writes") as (reached, release):
+        stage.publish([key])
+        assert reached.wait(20)
+        if change == "deleted":
+            stage.remove(key)
+        else:
+            stage.put(key)
+        release()
+        worker.wait(20)
+    # It is committed, for what is no longer there, and who would have noticed is dead.
+    assert stage.committed() == 1
+    stage.worker()
+    assert stage.settle(VISIBILITY + 30).done == (change == "overwritten")
+
+
+@pytest.mark.row("21", "deleted later")
+def test_what_is_deleted_later_loses_its_record(stage: Stage) -> None:
+    keys = stage.upload(3)
+    bad = stage.put("bad.jpg", b"no image")
+    stage.worker()
+    stage.publish([*keys, bad])
+    assert stage.settle(30, terminal={bad: "unsupported_format"}).done == 3
+    for key in (keys[0], bad):
+        stage.remove(key)
+    stage.publish([*keys, bad])
+    assert stage.settle(30).done == 2
+
+
 def terminal(stage: Stage) -> list[str]:
     """Terminal records."""
     return [path for path in stage.paths() if "/failed/" in path]

@@ -1,6 +1,7 @@
 """Workers that are killed, frozen or stopped, and images that kill. Rows 1, 2, 4 to 9, 11 and 29."""
 
 import signal
+import threading
 import time
 from collections import Counter
 
@@ -47,16 +48,20 @@ def test_a_worker_killed_while_it_restores_messages_hinders_no_other(stage: Stag
     assert stage.settle(VISIBILITY + 20).done == len(keys)
 
 
-@pytest.mark.row("2", "SIGKILL between BRPOP and the record of what is unacknowledged")
-def test_a_message_lost_on_its_way_is_republished(stage: Stage) -> None:
+@pytest.mark.parametrize("how", ["SIGKILL", "reset"])
+@pytest.mark.row("2", "SIGKILL, or a reset, between BRPOP and the record of it")
+def test_a_message_lost_on_its_way_is_republished(stage: Stage, how: str) -> None:
     keys = stage.upload(6)
     worker = stage.worker()
-    with stage.redis_proxy.rule(proxy.once(proxy.popped, worker.kill)):
+    ends = worker.kill if how == "SIGKILL" else proxy.reset
+    with stage.redis_proxy.rule(proxy.once(proxy.popped, ends)):
         stage.publish(keys)
-        worker.wait(30)
-    # Redis gave it away, and nobody has it: only the ledger knows.
-    assert stage.backlog() == {"ledger": 1, "messages": 1}
-    stage.worker()
+        # Redis gave it away, and nobody has it: only the ledger knows.
+        stage.wait(lambda: stage.backlog() == {"ledger": 1, "messages": 1}, 20, "the message is lost")
+        time.sleep(1)
+        assert stage.backlog() == {"ledger": 1, "messages": 1}
+    if how == "SIGKILL":
+        stage.worker()
     assert stage.settle(VISIBILITY + DEADLINE + SWEEP + 20).done == len(keys)
 
 
@@ -147,6 +152,28 @@ def test_a_worker_that_is_told_to_stop_loses_nothing(stage: Stage, grace: int, e
     stage.worker()
     # Nothing waits for the visibility timeout: it was put back.
     assert stage.settle(VISIBILITY).done == len(keys)
+
+
+@pytest.mark.parametrize("away", ["Redis", "the store"])
+@pytest.mark.row("11", "SIGTERM while Redis or the store is away")
+def test_a_worker_stops_in_time_when_nothing_answers(stage: Stage, away: str) -> None:
+    keys = stage.upload(60)
+    worker = stage.worker(FAULT_ENCODER="slow:0.05", GRACE_SECONDS=2)
+    stage.publish(keys, size=10)
+    stage.wait(lambda: stage.committed() > 5, 30, "the worker is under load")
+    over = threading.Event()
+    silent = stage.redis_proxy if away == "Redis" else stage.store_proxy
+    with silent.rule(proxy.black_hole(over)):
+        time.sleep(1)
+        started = time.monotonic()
+        worker.signal(signal.SIGTERM, alone=True)
+        # The grace period, and ten seconds for those who do not answer.
+        worker.wait(2 + 10)
+        stage.notes.append(f"{away}: ended in {time.monotonic() - started:.1f} s")
+        over.set()
+    stage.wait(lambda: not worker.session(), 10, "all that it started has ended")
+    stage.worker()
+    assert stage.settle(VISIBILITY + 30).done == len(keys)
 
 
 @pytest.mark.row("29", "the device's memory does not suffice for a batch")
