@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from tasks.describe import Provenance, blank
+from tasks.describe import Provenance, blank, unfinished
 from tasks.errors import Conflict, Crashed, Unavailable, Vanished
 from tasks.jobs import Delivery
 from tasks.messages import SUSPECTS, Queue, TagMessage
@@ -75,7 +75,7 @@ class Suspects:
         try:
             made = self.isolated.provenance()
             if message.generation not in (None, made.generation):
-                return [again._replace(delay=OTHER_GENERATION_SECONDS)]
+                return [again._replace(delay=max(OTHER_GENERATION_SECONDS, again.delay))]
             reason = self._attempt(ref, message, made)
         except (Unavailable, Conflict) as error:
             logger.warning("did not end: %s", error, extra={"bucket": ref.bucket, "key": ref.key})
@@ -97,12 +97,19 @@ class Suspects:
         start = time.perf_counter()
         self.observer.began()
         try:
-            outcome = self.isolated.attempt(pinned)
-        except Crashed as crash:
-            outcome = self._failed(pinned, made, crash, source)
+            outcome = self._outcome(pinned, made, source)
+        except (Unavailable, Conflict) as error:
+            reason = "conflict" if isinstance(error, Conflict) else "unavailable"
+            outcome = unfinished(made, pinned, Status.FAILED, reason, str(error))
         self.observer.outcome(outcome, SUSPECTS, time.perf_counter() - start)
         log_outcome(outcome, message)
         return None if outcome.committed else outcome.record.reason
+
+    def _outcome(self, ref: ImageRef, made: Provenance, source: Store) -> Outcome:
+        try:
+            return self.isolated.attempt(ref)
+        except Crashed as crash:
+            return self._failed(ref, made, crash, source)
 
     def _failed(self, ref: ImageRef, made: Provenance, crash: Crashed, source: Store) -> Outcome:
         """Count a failure; the last one becomes a terminal record."""

@@ -7,10 +7,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tasks.errors import StockmetaError, Unavailable
 from tasks.jobs import Delivery
@@ -20,6 +20,8 @@ from tasks.records import ImageRef, Outcome
 from tasks.tag import Tagger
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 POLL_SECONDS = 0.5
 SOON_SECONDS, FIRST_SECONDS, MOST_SECONDS = 1.0, 2.0, 60.0
@@ -78,7 +80,11 @@ class Work:
         self.observer.taken(delivery.queue, len(message.refs), delivery.waited, again=again)
         if message.generation not in (None, self.generation):
             logger.info("left to a worker that makes it", extra={"generation": message.generation})
-            insist(lambda: self.queue.put_off(message, delivery.queue, OTHER_GENERATION_SECONDS), self.stop)
+            # Put off and published anew it looks like a first delivery; whoever makes it has to know that it is none.
+            left = replace(message, tries=message.tries + 1, again=again)
+            # Longer and longer: there may be nobody for it, and a whole backlog of such.
+            seconds = max(OTHER_GENERATION_SECONDS, backoff(message.tries))
+            insist(lambda: self.queue.put_off(left, delivery.queue, seconds), self.stop)
         elif again:
             self._split(message)
         else:
@@ -87,19 +93,25 @@ class Work:
             self.closing.wait(self.outage.after(outcomes))
 
     def _attempt(self, message: TagMessage, queue: str) -> list[Outcome]:
-        """Work on the images until all have ended, the deadline has passed or the process is to stop."""
+        return self._together(lambda ref: self._attempt_one(ref, message, queue), message.refs)
+
+    def _together(self, act: Callable[[ImageRef], T], refs: Sequence[ImageRef]) -> list[T]:
+        """What `act` gave for images, until all have ended, the deadline has passed or the process is to stop."""
+        if self.stop.is_set():
+            return []
         give_up = time.monotonic() + self.deadline
-        ended: queues.SimpleQueue[Future[Outcome]] = queues.SimpleQueue()
-        futures = [self.pool.submit(self._attempt_one, ref, message, queue) for ref in message.refs]
+        ended: queues.SimpleQueue[Future[T]] = queues.SimpleQueue()
+        futures = [self.pool.submit(act, ref) for ref in refs]
         for future in futures:
             future.add_done_callback(ended.put)
-        outcomes: list[Outcome] = []
-        while len(outcomes) < len(futures) and not self.stop.is_set() and time.monotonic() < give_up:
-            with suppress(queues.Empty):
-                outcomes.append(ended.get(timeout=POLL_SECONDS).result())
+        results: list[T] = []
+        while len(results) < len(futures) and not self.stop.is_set() and time.monotonic() < give_up:
+            # Cancelled when the pool is closed, and then the process is to stop.
+            with suppress(queues.Empty, CancelledError):
+                results.append(ended.get(timeout=POLL_SECONDS).result())
         for future in futures:
             future.cancel()
-        return outcomes
+        return results
 
     def _attempt_one(self, ref: ImageRef, message: TagMessage, queue: str) -> Outcome:
         start = time.perf_counter()
@@ -131,8 +143,8 @@ class Work:
 
     def _split(self, message: TagMessage) -> None:
         """A worker did not survive this message: its images go on alone, so that none can harm another again."""
-        ended = self.pool.map(self._ended, message.refs)
-        left = [ref for ref, done in zip(message.refs, ended, strict=True) if not done]
+        ended = {ref for ref, done in self._together(lambda ref: (ref, self._ended(ref)), message.refs) if done}
+        left = [ref for ref in dict.fromkeys(message.refs) if ref not in ended]
         logger.warning("%d of %d images of a message that came again go on alone", len(left), len(message.refs))
         supersede(self.queue, message, [Send(successor(message, (ref,)), SUSPECTS) for ref in left], self.stop)
 
@@ -140,6 +152,10 @@ class Work:
         try:
             return self.tagger.committed(ref)
         except StockmetaError:
+            return False
+        except Exception:
+            # Whatever it is, the image can show it where it harms nobody.
+            logger.exception("a bug, met at looking at an image", extra={"bucket": ref.bucket, "key": ref.key})
             return False
 
 

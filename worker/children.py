@@ -46,22 +46,32 @@ class SuspectsWorker:
         self._thread = threading.Thread(target=self._supervise, name="suspects", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """End it, and wait until it has."""
+    def shut_down(self) -> None:
+        """Tell it to end, which takes it no longer than the grace period."""
         self._closing.set()
         with self._lock:
-            child = self._child
-        if child is not None:
-            child.terminate()
+            if self._child is not None:
+                self._child.terminate()
+
+    def close(self) -> None:
+        """End it, and wait until it has."""
+        self.shut_down()
         self._thread.join(END_SECONDS)
+        child = self._child
         if child is not None and child.poll() is None:
             child.kill()
 
     def _supervise(self) -> None:
         command = [sys.executable, "-P", "-m", "worker.cli", "worker", "--queues", SUSPECTS, "--with-parent"]
         while not self._closing.is_set():
-            with self._lock:
-                self._child = subprocess.Popen(command, stdin=subprocess.PIPE, env=self._environment)  # noqa: S603 - our own module
+            try:
+                with self._lock:
+                    self._child = subprocess.Popen(command, stdin=subprocess.PIPE, env=self._environment)  # noqa: S603 - our own module
+            except OSError as error:
+                # No memory, or no more processes: it may pass, and without this thread suspects would wait for ever.
+                logger.error("the worker for suspects cannot be started, trying again: %s", error.strerror)
+                self._closing.wait(AGAIN_SECONDS)
+                continue
             status = self._child.wait()
             assert self._child.stdin is not None
             self._child.stdin.close()

@@ -96,7 +96,11 @@ class IsolatedProcess:
         self._stop()
         command = [sys.executable, "-P", "-m", "worker.isolated"]
         environment = other_environment() | self._settings.to_environment("broker_url", "webhook_secret", "http_port")
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603 - our own module
+        try:
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603 - our own module
+        except OSError as error:
+            # No memory, or no more processes: it may pass.
+            raise Unavailable(f"the process for suspect images cannot be started: {error.strerror}") from error
         self._child = child
         assert child.stdout is not None
         try:
@@ -127,6 +131,8 @@ class IsolatedProcess:
         self._stop()
         if code >= 0:
             return Crashed(Reason.WORKER_CRASHED, f"the process that worked on it alone ended with status {code}")
+        if self._closed.is_set():
+            return Unavailable("this worker is to end")
         name = signal_name(-code)
         killed = name == "SIGKILL" and out_of_memory_kills() > kills
         if name in INNOCENT and not killed:

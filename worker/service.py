@@ -43,6 +43,10 @@ STILL_SECONDS = 120.0
 """After so long without a turn of the consumer's loop, though Redis answers, only a restart helps."""
 
 
+LAST_SECONDS = 8.0
+"""After the grace period what is left is put back, which is a matter of a second when Redis answers."""
+
+
 class WorkerService:
     """What the tasks of a worker process find on the application.
 
@@ -75,6 +79,8 @@ class WorkerService:
         self._metrics = CountingMetrics(self._tally)
         self.pulse = Pulse(STILL_SECONDS, excused=lambda: readiness.redis_is_away(self._client))
         self._runtime: Runtime | None = None
+        self._child: SuspectsWorker | None = None
+        self._isolated: IsolatedProcess | None = None
         try:
             self._start(open_new=open_new)
         except BaseException:
@@ -88,7 +94,8 @@ class WorkerService:
             require_conditional_writes(self._library.sidecars, self._library.layout)
             self._runtime = self._load(open_new=open_new)
             if SUSPECTS in self._queues:
-                self._resources.callback(SuspectsWorker(self._settings).close)
+                self._child = SuspectsWorker(self._settings)
+                self._resources.callback(self._child.close)
         heartbeat = Heartbeat(self._client, self._describe)
         self._resources.callback(self._quietly, heartbeat.close)
         sweeper = make_sweeper(self._settings, self._queue, self._client, [heartbeat.beat])
@@ -120,7 +127,7 @@ class WorkerService:
         library = self._library
         # Longer, and the message would be delivered again while the image is at it.
         seconds = min(self._settings.suspect_seconds, self._settings.visibility_seconds / 3)
-        isolated = IsolatedProcess(self._settings, seconds)
+        isolated = self._isolated = IsolatedProcess(self._settings, seconds)
         self._resources.callback(isolated.close)
         return Suspects(
             isolated=isolated,
@@ -143,9 +150,28 @@ class WorkerService:
     def shut_down(self) -> None:
         """Take no more time than the grace period: what has not ended then goes back into the queue."""
         self._closing.set()
-        timer = threading.Timer(self._settings.grace_seconds, self._stop.set)
+        if self._child is not None:
+            # Now, so that its grace period is the same as ours.
+            self._child.shut_down()
+        timer = threading.Timer(self._settings.grace_seconds, self._stop_now)
         timer.daemon = True
         timer.start()
+
+    def _stop_now(self) -> None:
+        self._stop.set()
+        if self._isolated is not None:
+            # Celery waits for its threads before it has us close, and an image may take minutes there.
+            self._isolated.close()
+        # With Redis away Celery connects again and again, and would not end before it is back. Nothing is lost: what is
+        # in hand is not acknowledged, and comes again after the visibility timeout.
+        last = threading.Timer(LAST_SECONDS, self._end_now)
+        last.daemon = True
+        last.start()
+
+    def _end_now(self) -> None:
+        logger.error("cannot end in good order, so ending at once; what is in hand will be delivered again")
+        logging.shutdown()
+        os._exit(1)
 
     def close(self) -> None:
         """Stop everything, the last first."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -141,6 +142,33 @@ def test_what_is_not_the_images_fault_is_not_counted(
     assert len(queue.deferred) == 7
     assert not queue.failures
     assert records(out) == []
+
+
+def test_every_image_that_began_ends(suspects: Suspects, process: Process, queue: KeptQueue) -> None:
+    """As the metrics have it: else more and more would be under way."""
+
+    class Balance(Silent):
+        under_way = 0
+
+        def began(self) -> None:
+            self.under_way += 1
+
+        def outcome(self, outcome: Outcome, queue: str, seconds: float) -> None:
+            self.under_way -= 1
+
+    def stopped(ref: ImageRef) -> Outcome:
+        raise Unavailable("killed from outside")
+
+    def refused(ref: ImageRef) -> Outcome:
+        queue.away = 1
+        return crash(ref)
+
+    observer = Balance()
+    for act in (good, stopped, refused, crash):
+        process.act = act
+        replace(suspects, observer=observer).run(TagMessage((REF,)), DELIVERY)
+    assert observer.under_way == 0
+    assert len(queue.deferred) == 3
 
 
 def test_the_record_is_not_written_for_what_was_replaced_meanwhile(

@@ -112,12 +112,49 @@ def test_a_message_that_comes_again_is_taken_apart(
     assert len({m.id for m, _ in queue.sent} | {given.id}) == 3
 
 
+def test_taking_apart_ends_with_the_process(work: Work, queue: KeptQueue, told: Told) -> None:
+    held = threading.Event()
+
+    def store_that_is_away(ref: ImageRef) -> bool:
+        if ref.key != "committed":
+            work.stop.set()
+            held.wait(20)
+        return True
+
+    told.committed = store_that_is_away  # type: ignore[method-assign]
+    given = message("slow 1", "slow 2", "slow 3", "slow 4", "slow 5", again=True)
+    work.run(given, FRESH)
+    held.set()
+    assert {m.refs[0].key for m, _ in queue.sent} == {ref.key for ref in given.refs}
+    assert queue.struck == [given.id]
+
+
+def test_a_bug_at_taking_apart_loses_no_message(work: Work, queue: KeptQueue, told: Told) -> None:
+    def bug(ref: ImageRef) -> bool:
+        raise ZeroDivisionError
+
+    told.committed = bug  # type: ignore[method-assign]
+    work.run(message("a", "a", "b", again=True), FRESH)
+    assert [m.refs[0].key for m, _ in queue.sent] == ["a", "b"]
+
+
 def test_another_generation_is_left_to_others(work: Work, queue: KeptQueue, told: Told) -> None:
     given = message("a", generation="ba9876543210")
     work.run(given, FRESH)
     assert told.attempted == []
-    assert [m for m, _, _ in queue.deferred] == [given]
+    [(left, target, seconds)] = queue.deferred
+    assert (left, target, seconds) == (replace(given, tries=1), UPLOADS, 5.0)
     assert queue.struck == []
+    work.run(replace(given, tries=20), FRESH)
+    assert queue.deferred[-1][2] > 40
+
+
+def test_a_message_that_came_again_is_known_as_such_to_whoever_makes_its_generation(
+    work: Work, queue: KeptQueue
+) -> None:
+    """Else one that kills its workers would, between workers of two generations, begin anew each time."""
+    work.run(message("a", generation="ba9876543210"), Delivery(UPLOADS, redelivered=True))
+    assert queue.deferred[0][0].again
 
 
 def test_what_is_not_done_at_the_deadline_goes_back(work: Work, queue: KeptQueue, told: Told) -> None:

@@ -16,6 +16,9 @@ from worker.settings import Settings
 
 OK, NOTHING = 0, 1
 
+LATER_SECONDS = 60.0
+"""After which workers look at an image, if the command that removed its record did not live to send it."""
+
 
 class Terminal(NamedTuple):
     """A terminal record, and what it takes to remove it and nothing else."""
@@ -74,14 +77,18 @@ def run_retry(settings: Settings, keys: Sequence[str], reason: str | None, *, ev
     sent = 0
     with session(settings) as queue, console.bars() as bars:
         for terminal in _chosen(library, keys, reason):
+            # What brought a worker down goes where it can do no harm.
+            target = SUSPECTS if terminal.record.status is Status.FAILED else UPLOADS
+            message = TagMessage((terminal.ref,), terminal.record.generation)
+            # In the ledger first: ended in between, we would leave an image that has no record and that nobody is at.
+            queue.queue.put_off(message, target, LATER_SECONDS)
             try:
                 library.sidecars.delete(terminal.path, if_match=terminal.etag)
             except (Conflict, Vanished):
                 # Somebody wrote it again, or removed it, since we read it: that is another try.
+                queue.queue.done(message)
                 continue
-            # What brought a worker down goes where it can do no harm.
-            target = SUSPECTS if terminal.record.status is Status.FAILED else UPLOADS
-            queue.queue.send(TagMessage((terminal.ref,), terminal.record.generation), target)
+            queue.queue.send(message, target)
             console.emit(json.dumps({"bucket": terminal.ref.bucket, "key": terminal.ref.key}, ensure_ascii=False))
             sent += 1
         queue.drain(lambda left: bars.update("trying again", sent - min(left, sent), sent))

@@ -127,7 +127,8 @@ def _eventbridge(data: Json) -> Notification:
 def _filer(data: Json) -> Notification:
     """An event of SeaweedFS's filer: paths instead of buckets and keys, and folders have events too."""
     path, old, new = data.get("key"), _at(data, "message", "old_entry"), _at(data, "message", "new_entry")
-    if data["event_type"] not in FILER_EVENTS or not isinstance(path, str):
+    kind = data["event_type"]
+    if not isinstance(kind, str) or kind not in FILER_EVENTS or not isinstance(path, str):
         return UNKNOWN
     if _at(old, "is_directory") is True or _at(new, "is_directory") is True:
         # What lies in a folder that is renamed or deleted has events of its own.

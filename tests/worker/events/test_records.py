@@ -139,6 +139,11 @@ def test_keys_that_are_no_text_are_unknown(key: Any) -> None:
     assert found(filer("create", key)) == Notification(unknown=1)
 
 
+@pytest.mark.parametrize("kind", [None, 7, ["create"], {"create": 1}])
+def test_events_that_are_no_text_are_unknown(kind: Any) -> None:
+    assert found(filer("create", "/buckets/b/a.jpg") | {"event_type": kind}) == Notification(unknown=1)
+
+
 def test_a_key_that_is_no_utf8_is_unknown() -> None:
     record = s3("a.jpg")
     record["s3"]["object"]["key"] = "%ff.jpg"
