@@ -42,13 +42,14 @@ class Passing:
 
     def asks(self, pattern: str) -> bool:
         """Whether this is a request whose beginning matches; each request only once."""
-        return self.toward == "server" and self.before == 0 and self._matches(pattern)
+        return self.toward == "server" and self.before == 0 and self.is_of(pattern)
 
     def answers(self, pattern: str) -> bool:
         """Whether this is the beginning of an answer to a request that matches."""
-        return self.toward == "client" and self.before == 0 and self._matches(pattern)
+        return self.toward == "client" and self.before == 0 and self.is_of(pattern)
 
-    def _matches(self, pattern: str) -> bool:
+    def is_of(self, pattern: str) -> bool:
+        """Whether the request's beginning matches."""
         return re.match(pattern.encode(), self.request, re.DOTALL) is not None
 
 
@@ -235,17 +236,38 @@ def slow(bytes_a_second: float) -> Rule:
     return rule
 
 
-def cut_after(size: int, pattern: str = "", *, times: int = 1 << 30, reset: bool = True) -> Rule:
-    """End the connection after `size` bytes of an answer, for the first so many answers to what matches."""
-    left = [times]
+@dataclass
+class CutAfter:
+    """A rule: end the connection after `size` bytes of an answer to what matches, `times` times at most.
 
-    def rule(passing: Passing) -> None:
-        matches = passing.toward == "client" and passing._matches(pattern)
-        if matches and left[0] > 0 and passing.before + len(passing.data) > size:
-            left[0] -= 1
-            raise Cut(passing.data[: max(0, size - passing.before)], reset=reset)
+    Attributes:
+        reset: whether the client sees an error, or an end as if all had been sent.
+        cuts: how often it did.
+    """
 
-    return rule
+    size: int
+    pattern: str = ""
+    times: int = 1 << 30
+    reset: bool = True
+    cuts: int = 0
+
+    def __call__(self, passing: Passing) -> None:
+        """See `Rule`."""
+        matches = passing.toward == "client" and passing.is_of(self.pattern)
+        if matches and self.cuts < self.times and passing.before + len(passing.data) > self.size:
+            self.cuts += 1
+            raise Cut(passing.data[: max(0, self.size - passing.before)], reset=self.reset)
+
+
+class Seen:
+    """A rule that only counts what matches."""
+
+    def __init__(self, matches: Matches) -> None:
+        self.matches, self.count = matches, 0
+
+    def __call__(self, passing: Passing) -> None:
+        """See `Rule`."""
+        self.count += self.matches(passing)
 
 
 def black_hole(until: threading.Event) -> Rule:

@@ -39,7 +39,7 @@ def test_the_proxy_answers_cuts_slows_and_keeps_quiet(stage: Stage) -> None:
             s3.put_object(Bucket=stage.bucket, Key="b", Body=b"y" * 500_000)
         assert s3.get_object(Bucket=stage.bucket, Key="a")["Body"].read() == b"x" * 5000
     for reset in (True, False):
-        rule = proxy.cut_after(1000, "GET .*/a", times=1, reset=reset)
+        rule = proxy.CutAfter(1000, "GET .*/a", times=1, reset=reset)
         with stage.store_proxy.rule(rule), pytest.raises((BotoCoreError, OSError)):
             s3.get_object(Bucket=stage.bucket, Key="a")["Body"].read()
     with stage.store_proxy.rule(proxy.slow(20_000)):

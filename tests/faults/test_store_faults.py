@@ -23,7 +23,7 @@ OUTAGE = 8.0
 def test_a_frozen_workers_stale_write_is_refused(stage: Stage, moment: str) -> None:
     key = stage.upload(1)[0]
     frozen = stage.worker(S3_READ_SECONDS=60)
-    refused = Seen(lambda passing: passing.answers(COMMIT) and b" 412 " in passing.data[:20])
+    refused = proxy.Seen(lambda passing: passing.answers(COMMIT) and b" 412 " in passing.data[:20])
     matches: proxy.Matches = {
         "reads": lambda passing: passing.answers(IMAGE),
         "writes": lambda passing: passing.asks(COMMIT),
@@ -46,11 +46,10 @@ def test_a_frozen_workers_stale_write_is_refused(stage: Stage, moment: str) -> N
     assert stage.paths() == committed
 
 
-RESET = proxy.cut_after(0)
 TROUBLES: dict[str, Callable[[threading.Event], list[Rule]]] = {
     "503": lambda over: [proxy.answer_all("503 Slow Down", "SlowDown")],
     "slow": lambda over: [proxy.slow(400)],
-    "reset": lambda over: [RESET],
+    "reset": lambda over: [proxy.CutAfter(0)],
     "silent": lambda over: [proxy.black_hole(over)],
 }
 
@@ -64,6 +63,7 @@ def test_an_outage_of_the_store_is_waited_for(stage: Stage, trouble: str) -> Non
     with stage.store_proxy.rule(*TROUBLES[trouble](over)):
         stage.publish(keys, size=4)
         time.sleep(OUTAGE)
+        assert stage.committed() == 0
         over.set()
     assert not terminal(stage)
     stage.store_proxy.cut()
@@ -78,10 +78,11 @@ def test_an_outage_of_the_store_is_waited_for(stage: Stage, trouble: str) -> Non
 def test_a_truncated_image_is_fetched_again(stage: Stage, reset: bool) -> None:
     keys = stage.upload(8)
     stage.worker()
-    cut = proxy.cut_after(2000, IMAGE, times=5, reset=reset)
+    cut = proxy.CutAfter(2000, IMAGE, times=5, reset=reset)
     with stage.store_proxy.rule(cut):
         stage.publish(keys)
         assert stage.settle(40).done == len(keys)
+    assert cut.cuts == 5
 
 
 @pytest.mark.row("19", "credentials expire")
@@ -196,13 +197,3 @@ def held(stage: Stage, matches: proxy.Matches) -> Iterator[tuple[threading.Event
         stack.callback(over.set)
         stack.enter_context(stage.store_proxy.rule(proxy.once(matches, hold)))
         yield reached, over.set
-
-
-class Seen:
-    """A rule that only counts what matches."""
-
-    def __init__(self, matches: proxy.Matches) -> None:
-        self.matches, self.count = matches, 0
-
-    def __call__(self, passing: Passing) -> None:
-        self.count += self.matches(passing)
