@@ -50,6 +50,7 @@ class Round:
         worker: images a second of a worker.
         alone: the same, with the servers' processor time taken off.
         tag_cpu: processor time an image, in seconds, of `stockmeta tag` without its start; the others likewise.
+        batch: images that the worker encoded together, on average.
     """
 
     tag: float
@@ -59,6 +60,7 @@ class Round:
     worker_cpu: float
     store_cpu: float
     redis_cpu: float
+    batch: float
 
 
 def main() -> int:
@@ -123,9 +125,10 @@ def _round(
         for first in range(0, len(keys), MESSAGE):
             refs = tuple(ImageRef(place.bucket, key) for key in keys[first : first + MESSAGE])
             place.queue.send(TagMessage(refs), UPLOADS)
-        until(place.drained, 60 + len(keys), "all images have ended")
+        until(lambda: worker.alive and place.drained(), 60 + len(keys), "all images have ended", pause=0.1)
         seconds = time.perf_counter() - start
         after, worker_after = place.servers_cpu(), worker.cpu
+        batch = place.images_a_batch(worker)
     if (found := place.sidecars(output)) != len(keys):
         raise RuntimeError(f"{found} of {len(keys)} images have a sidecar; see {worker.log}")
     store, redis = (late - early for late, early in zip(after, before, strict=True))
@@ -138,6 +141,7 @@ def _round(
         worker_cpu=(worker_after - worker_before) / count,
         store_cpu=store / count,
         redis_cpu=redis / count,
+        batch=batch,
     )
 
 
@@ -174,6 +178,7 @@ def _lines(done: Sequence[Round]) -> list[str]:
         + ratios(lambda one: one.alone),
         "  processor time an image: "
         + ", ".join(f"{name} {1000 * median(cost):.1f} ms" for name, cost in costs.items()),
+        f"  the worker's batches have {median(lambda one: one.batch):.1f} images",
     ]
 
 

@@ -1,6 +1,7 @@
 """What the measurements of the queue stand on: a real store and Redis, our own processes, and their processor time."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.servers import Server, free_ports, seaweed_server
 from worker.broker import embedded_broker
 from worker.celery_settings import make_sender
 from worker.queue.connection import connect
+from worker.queue.ledger import PLACES
 from worker.queue.redis_queue import RedisQueue
 from worker.queue.snapshot import take
 from worker.settings import Settings, load_settings
@@ -26,8 +28,8 @@ from worker.settings import Settings, load_settings
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-START_SECONDS = 300.0
-"""A first start converts a model."""
+START_SECONDS = 1200.0
+"""A first start converts a model and embeds the vocabulary."""
 
 END_SECONDS = 60.0
 WORKERS = 2
@@ -57,12 +59,17 @@ class Process:
         """Wait until `/readyz` says yes. Raises `RuntimeError` with the log's end."""
         until(self._ready, START_SECONDS, f"it is ready; see {self.log}")
 
-    def _ready(self) -> bool:
+    @property
+    def alive(self) -> bool:
+        """Always true: raises `RuntimeError` with the log's end if it ended."""
         if self.top.poll() is not None:
             tail = self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
             raise RuntimeError(f"it ended with status {self.top.poll()}:\n{tail}")
+        return True
+
+    def _ready(self) -> bool:
         with suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == httpx.codes.OK
+            return self.alive and httpx.get(f"{self.url}/readyz", trust_env=False).status_code == httpx.codes.OK
         return False
 
 
@@ -115,9 +122,15 @@ class Stand:
             yield process
 
     def drained(self) -> bool:
-        """Whether no message is left to work on."""
-        seen = take(self.redis)
-        return not seen.deferred and not any(queue.open for queue in seen.queues)
+        """Whether no message is left to work on. Cheap for Redis, whose processor time is measured."""
+        return not any(self.redis.zcard(place) for place in PLACES)
+
+    def images_a_batch(self, worker: Process) -> float:
+        """How full a worker's batches were so far: one that is not full costs as much as one that is."""
+        page = httpx.get(f"{worker.url}/metrics", trust_env=False).text
+        total, batches = (re.search(rf"^stockmeta_batch_images_{name} (\S+)", page, re.M) for name in ("sum", "count"))
+        assert total is not None and batches is not None
+        return float(total[1]) / max(1.0, float(batches[1]))
 
     def sidecars(self, prefix: str) -> int:
         """How many images have ended well below a prefix."""
