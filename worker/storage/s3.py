@@ -25,6 +25,9 @@ PROGRESS = 1 << 20
 PAUSE = 0.1
 """Seconds before a body that broke off is asked for again; twice as long each time."""
 
+SIGNS = {"head_object": "ETag", "get_object": "ETag", "put_object": "ETag", "list_objects_v2": "IsTruncated"}
+"""What every store's answer has, and a web server's has not."""
+
 
 class S3Store:
     """A bucket, with conditional writes. Safe to share among threads.
@@ -71,6 +74,9 @@ class S3Store:
         with reporting(self.bucket, key):
             data, found = self._get(key, etag and quoted(etag))
             self._require_held(key)
+        if etag is not None and quoted(etag) != found:
+            # A store that does not know conditions of reading.
+            raise Replaced(f"s3://{self.bucket}: {key!r} was replaced")
         return Fetched(Stat(key, found, len(data)), data)
 
     def read(self, key: str) -> tuple[bytes, str] | None:
@@ -162,11 +168,15 @@ class S3Store:
     def _call(self, operation: str, **parameters: Any) -> Any:
         client = self._connection.client
         try:
-            return getattr(client, operation)(Bucket=self.bucket, **parameters)
+            response = getattr(client, operation)(Bucket=self.bucket, **parameters)
         except ClientError as error:
-            if code(error) in STALE and self._connection.renew(client):
-                return getattr(self._connection.client, operation)(Bucket=self.bucket, **parameters)
-            raise
+            if code(error) not in STALE or not self._connection.renew(client):
+                raise
+            response = getattr(self._connection.client, operation)(Bucket=self.bucket, **parameters)
+        if (sign := SIGNS.get(operation)) and sign not in response:
+            # A proxy's page, say, with status 200: taken for a bug it would end as the image's fault.
+            raise Unavailable(f"s3://{self.bucket}: what answers is no store ({operation} without {sign})")
+        return response
 
     def _get(self, key: str, etag: str | None) -> tuple[bytes, str]:
         """A body and its ETag. botocore tries again until a body begins; what breaks off later goes on here.

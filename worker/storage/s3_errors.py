@@ -28,6 +28,7 @@ from botocore.exceptions import (
     SSLError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from tasks.errors import Conflict, Reason, Rejected, Replaced, StockmetaError, Unavailable, Vanished
@@ -133,7 +134,7 @@ def reporting(bucket: str, key: str, *, writing: bool = False) -> Iterator[None]
     """Botocore's and urllib3's errors as ours. `key` may be a prefix or empty."""
     try:
         yield
-    except (BotoCoreError, ClientError, HTTPError, OSError) as error:
+    except (BotoCoreError, ClientError, HTTPError, ResponseParserError, OSError) as error:
         raise translate(error, bucket, key, writing=writing) from error
 
 

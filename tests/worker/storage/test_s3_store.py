@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -187,11 +188,11 @@ def test_an_answer_that_breaks_off_is_asked_for_again(
 ) -> None:
     data = os.urandom(1_000_000)
     etag = store.put("a", data, if_match=None)
-    with between.rule(proxy.cut_after(size, "GET", times=2, reset=reset)):
+    with between.rule(proxy.CutAfter(size, "GET", times=2, reset=reset)):
         assert far.fetch("a", etag).body == data
-    with between.rule(proxy.cut_after(size, "GET", reset=reset)), pytest.raises(Unavailable):
+    with between.rule(proxy.CutAfter(size, "GET", reset=reset)), pytest.raises(Unavailable):
         far.fetch("a", etag)
-    with between.rule(proxy.cut_after(size, "GET", reset=reset)), pytest.raises(Unavailable):
+    with between.rule(proxy.CutAfter(size, "GET", reset=reset)), pytest.raises(Unavailable):
         far.read("a")
 
 
@@ -225,7 +226,7 @@ def test_a_large_body_goes_on_where_it_broke_off(store: S3Store, far: S3Store, b
     data = os.urandom(2 * PART + 5)
     etag = store.put("a", data, if_match=None)
     requests = Requests()
-    with between.rule(proxy.cut_after(PART + (1 << 20), "GET", times=1), requests):
+    with between.rule(proxy.CutAfter(PART + (1 << 20), "GET", times=1), requests):
         assert far.fetch("a").body == data
     assert requests.header("range") == [None, f"bytes={PART}-"]
     assert requests.header("if-match") == [None, etag]
@@ -241,11 +242,11 @@ def test_parts_are_of_one_object(store: S3Store, far: S3Store, between: Proxy) -
     def broken(passing: Passing) -> bool:
         return passing.toward == "client" and passing.before > PART
 
-    replaced = between.rule(proxy.once(broken, replace), proxy.cut_after(PART + (1 << 20), "GET", times=1))
+    replaced = between.rule(proxy.once(broken, replace), proxy.CutAfter(PART + (1 << 20), "GET", times=1))
     with replaced, pytest.raises(Replaced):
         far.fetch("a", etag)
     etag = store.put("a", old, if_match=store.stat("a").etag)
-    with between.rule(proxy.once(broken, replace), proxy.cut_after(PART + (1 << 20), "GET", times=1)):
+    with between.rule(proxy.once(broken, replace), proxy.CutAfter(PART + (1 << 20), "GET", times=1)):
         assert far.read("a") == (new, store.stat("a").etag)
 
 
@@ -260,24 +261,24 @@ def test_a_silent_store(far: S3Store, between: Proxy, seaweed: Server, monkeypat
 
 def test_a_write_whose_answer_was_lost_is_ours(store: S3Store, far: S3Store, between: Proxy) -> None:
     requests = Requests()
-    with between.rule(proxy.cut_after(0, "PUT", times=1), requests):
+    with between.rule(proxy.CutAfter(0, "PUT", times=1), requests):
         first = far.put("a", b"1", if_match=None)
     assert [head[:3] for head in requests.heads] == ["PUT", "PUT", "GET"]
     assert store.read("a") == (b"1", first)
-    with between.rule(proxy.cut_after(0, "PUT", times=1)):
+    with between.rule(proxy.CutAfter(0, "PUT", times=1)):
         second = far.put("a", b"2", if_match=first)
     assert store.read("a") == (b"2", second)
 
 
 def test_a_write_that_was_tried_twice_may_still_have_lost(store: S3Store, far: S3Store, between: Proxy) -> None:
     store.put("a", b"somebody's", if_match=None)
-    with between.rule(proxy.cut_after(0, "PUT", times=1)), pytest.raises(Conflict):
+    with between.rule(proxy.CutAfter(0, "PUT", times=1)), pytest.raises(Conflict):
         far.put("a", b"mine", if_match=None)
 
 
 def test_a_removal_whose_answer_was_lost_is_done(store: S3Store, far: S3Store, between: Proxy) -> None:
     etag = store.put("a", b"1", if_match=None)
-    with between.rule(proxy.cut_after(0, "DELETE", times=1)):
+    with between.rule(proxy.CutAfter(0, "DELETE", times=1)):
         far.delete("a", if_match=etag)
     assert store.read("a") is None
 
@@ -308,7 +309,7 @@ def test_pages(store: S3Store, seaweed: Server) -> None:
 
 def test_a_listing_with_a_hole_is_no_listing(store: S3Store, far: S3Store, between: Proxy) -> None:
     store.put("a", b"", if_match=None)
-    with between.rule(proxy.cut_after(200, "GET")), pytest.raises(Unavailable):
+    with between.rule(proxy.CutAfter(200, "GET")), pytest.raises(Unavailable):
         list(far.list())
 
 
@@ -375,3 +376,45 @@ def test_there_is_a_connection_for_each_thread(
         for _ in range(3):
             list(threads.map(read, range(16)))
     assert caplog.records == []
+
+
+class Page(BaseHTTPRequestHandler):
+    """Says `200 OK` to everything, as a proxy in front of a store may that is being worked on."""
+
+    body = b""
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(self.body)
+
+    do_GET = do_HEAD = do_PUT = do_DELETE = answer  # noqa: N815 - as the base class has them
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Back soon</html>", b"Back soon"])
+def test_a_page_is_no_answer_of_a_store(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else good images would end as failures, or, by an empty listing, look deleted."""
+    with credentials(monkeypatch, AWS_ACCESS_KEY_ID="x", AWS_SECRET_ACCESS_KEY="y", AWS_DEFAULT_REGION="us-east-1"):  # noqa: S106 - nobody looks at it
+        handler = type("Handler", (Page,), {"body": body})
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            endpoint = f"http://127.0.0.1:{server.server_port}"
+            store = S3Store("bucket", S3Options(endpoint=endpoint, addressing="path", attempts=1))
+            for act in (
+                lambda: store.stat("a.jpg"),
+                lambda: store.fetch("a.jpg", '"e"'),
+                lambda: store.read("a.jpg"),
+                lambda: store.put("a.jpg", b"x", if_match=None),
+                lambda: store.put("a.jpg", b"x", if_match='"e"'),
+                lambda: store.delete("a.jpg", if_match='"e"'),
+                lambda: list(store.list()),
+            ):
+                with pytest.raises(Unavailable):
+                    act()
+            store.close()
+            server.shutdown()
