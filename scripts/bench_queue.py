@@ -107,7 +107,8 @@ def throughput(files: Sequence[Path], scratch: Path, model: str, rounds: int) ->
     """Lines of figures: medians of the rounds, and of each round's ratios."""
     nothing = scratch / "nothing"
     nothing.mkdir()
-    tag_start = _tag(nothing, scratch, "start", model)[1]
+    # The first may convert the model and embed the vocabulary.
+    _, tag_start = [_tag(nothing, scratch, name, model)[1] for name in ("first", "start")]
     with stand(scratch / "throughput", model) as place:
         keys = place.upload(files)
         done = [_round(place, files, keys, scratch, model, number, tag_start) for number in range(rounds)]
