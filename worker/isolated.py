@@ -1,6 +1,7 @@
 """The process for suspect images: started when there is one, ended when there is none for a while.
 
-Parent and child speak JSON, a line each way an image. The child is this module run as a program.
+Parent and child speak JSON: a line to the child and one back for each image, and before that lines that say when the
+child begins and ends to wait for the store. The child is this module run as a program.
 """
 
 import json
@@ -35,7 +36,7 @@ class IsolatedProcess:
 
     Args:
         settings: for the child; it gets no broker.
-        seconds: how long an image may take there.
+        seconds: how long an image may take there, and how long the store may, for one image.
         idle: seconds without an image after which the child is stopped, for its memory.
     """
 
@@ -45,6 +46,7 @@ class IsolatedProcess:
         self._idle = idle
         self._lock = threading.RLock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._lines: _Lines | None = None
         self._provenance: Provenance | None = None
         self._used = time.monotonic()
         self._closed = threading.Event()
@@ -64,7 +66,10 @@ class IsolatedProcess:
             child = self._start()
             kills = out_of_memory_kills()
             try:
-                answer = self._ask(child, {"bucket": ref.bucket, "key": ref.key, "etag": ref.etag}, self._seconds)
+                answer = self._ask(child, {"bucket": ref.bucket, "key": ref.key, "etag": ref.etag})
+            except Unavailable:
+                self._stop()
+                raise
             except TimeoutError:
                 self._stop()
                 detail = f"it was still worked on after {self._seconds:g} seconds, in a process of its own"
@@ -103,27 +108,47 @@ class IsolatedProcess:
             raise Unavailable(f"the process for suspect images cannot be started: {error.strerror}") from error
         self._child = child
         assert child.stdout is not None
+        self._lines = _Lines(child.stdout)
         try:
-            ready = json.loads(_line(child.stdout, START_SECONDS))
+            ready: dict[str, Any] = {}
+            while not ready.keys() & {"made", "error"}:
+                ready = json.loads(self._lines.read(START_SECONDS))
         except (EOFError, TimeoutError):
             self._stop()
             raise Unavailable("the process for suspect images did not start; its log says why") from None
         if "error" in ready:
             self._stop()
             raise Unavailable(f"the process for suspect images did not start: {ready['error']}")
-        self._provenance = Provenance(**ready)
+        self._provenance = Provenance(**ready["made"])
         return child
 
-    def _ask(self, child: "subprocess.Popen[bytes]", question: object, seconds: float) -> dict[str, Any]:
-        """One line there, one line back. Raises `EOFError` if the child ends, `TimeoutError`."""
-        assert child.stdin is not None and child.stdout is not None
+    def _ask(self, child: "subprocess.Popen[bytes]", question: object) -> dict[str, Any]:
+        """One line there, the answer back.
+
+        Raises:
+            EOFError: the child ended.
+            TimeoutError: it took too long, not counting the time for which it waited for the store.
+            Unavailable: the store took as long.
+        """
+        assert child.stdin is not None and self._lines is not None
         try:
             child.stdin.write(json.dumps(question).encode() + b"\n")
             child.stdin.flush()
         except OSError:
             raise EOFError from None
-        answer: dict[str, Any] = json.loads(_line(child.stdout, seconds))
-        return answer
+        left, waiting = {True: self._seconds, False: self._seconds}, False
+        while True:
+            began = time.monotonic()
+            try:
+                answer: dict[str, Any] = json.loads(self._lines.read(left[waiting]))
+            except TimeoutError:
+                if waiting:
+                    raise Unavailable(f"the store kept the image waiting for {self._seconds:g} seconds") from None
+                raise
+            if "record" in answer:
+                return answer
+            left[waiting] -= time.monotonic() - began
+            waiting = answer["waiting"]
 
     def _verdict(self, child: "subprocess.Popen[bytes]", kills: int) -> Exception:
         """Whose fault the child's end was."""
@@ -162,20 +187,27 @@ class IsolatedProcess:
                     self._lock.release()
 
 
-def _line(stream: IO[bytes], seconds: float) -> bytes:
-    """One line of a pipe that nobody else reads. Raises `EOFError`, `TimeoutError`."""
-    give_up = time.monotonic() + seconds
-    line = b""
-    while not line.endswith(b"\n"):
-        ready, _, _ = select.select([stream], [], [], max(0.0, give_up - time.monotonic()))
-        if not ready:
-            raise TimeoutError
-        # Not `readline`, which would wait for the rest of a line without an end.
-        part = os.read(stream.fileno(), 1 << 16)
-        if not part:
-            raise EOFError
-        line += part
-    return line
+class _Lines:
+    """The lines of a pipe that nobody else reads."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._read = b""
+
+    def read(self, seconds: float) -> bytes:
+        """The next one. Raises `EOFError`, `TimeoutError`."""
+        give_up = time.monotonic() + seconds
+        while b"\n" not in self._read:
+            ready, _, _ = select.select([self._stream], [], [], max(0.0, give_up - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            # Not `readline`, which would wait for the rest of a line without an end.
+            part = os.read(self._stream.fileno(), 1 << 16)
+            if not part:
+                raise EOFError
+            self._read += part
+        line, _, self._read = self._read.partition(b"\n")
+        return line
 
 
 def out_of_memory_kills() -> int:

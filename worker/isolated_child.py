@@ -15,7 +15,8 @@ from tasks.describe import unfinished
 from tasks.errors import ConfigurationError, Reason, StockmetaError
 from tasks.records import ImageRef, Outcome, Status
 from worker import logs
-from worker.library import open_library
+from worker.isolated_store import TellingStore
+from worker.library import Library, open_library
 from worker.runtime import Runtime, load_model
 from worker.settings import load_settings
 
@@ -32,11 +33,12 @@ def serve() -> None:
         library = open_library(settings)
         model = load_model(settings)
         model.judge.probe()
-        runtime = Runtime(settings, model, {library.source.bucket: library.source}, (library.sidecars, library.layout))
+        source, sidecars = _telling(library, answers)
+        runtime = Runtime(settings, model, {source.bucket: source}, (sidecars, library.layout))
     except (StockmetaError, OSError) as error:
         _answer(answers, {"error": f"{type(error).__name__}: {error}"})
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
-    _answer(answers, asdict(model.provenance))
+    _answer(answers, {"made": asdict(model.provenance)})
     for line in lines:
         ref = ImageRef(**json.loads(line))
         outcome = _blamed(ref, runtime.tagger.attempt(ref), runtime)
@@ -58,6 +60,16 @@ def _blamed(ref: ImageRef, outcome: Outcome, runtime: Runtime) -> Outcome:
         detail = f"no picture passes: {type(error).__name__}: {error}"
         return unfinished(runtime.tagger.describer.provenance, ref, Status.FAILED, "unavailable", detail)
     return outcome
+
+
+def _telling(library: Library, answers: IO[str]) -> tuple[TellingStore, TellingStore]:
+    """The library's stores, of source and sidecars; the same one if they are."""
+
+    def tell(waiting: bool) -> None:
+        _answer(answers, {"waiting": waiting})
+
+    source = TellingStore(library.source, tell)
+    return source, source if library.sidecars is library.source else TellingStore(library.sidecars, tell)
 
 
 def _answer(stream: IO[str], answer: object) -> None:

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     grace_seconds: float = Field(20.0, ge=0)
     """After SIGTERM a worker goes on with what it has in hand for so long, then puts the rest back."""
     suspect_seconds: float = Field(300.0, gt=0)
-    """An image in a process of its own that takes longer is stopped, and has failed there."""
+    """An image in a process of its own that takes longer, less the store's time, is stopped, and has failed there."""
     http_host: str = "127.0.0.1"
     """Address on which `/metrics`, `/healthz` and `/readyz` are served."""
     http_port: int | None = Field(None, ge=0, le=65535)
