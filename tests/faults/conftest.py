@@ -5,7 +5,8 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from tests.faults.stage import Oracle, Stage, stage
 from tests.servers import Server
 
+StageOn = Callable[[Server, Oracle], AbstractContextManager[Stage]]
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
 HERE = Path(__file__).parent
 
@@ -39,44 +41,44 @@ def faults_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def oracle(faults_cache: Path) -> Iterator[Oracle]:
     """What every picture should get from the fake encoder."""
-    made = Oracle("fake", faults_cache)
-    yield made
-    made.close()
-
-
-@pytest.fixture(name="stage")
-def _stage(
-    request: pytest.FixtureRequest, tmp_path: Path, seaweed: Server, oracle: Oracle, faults_cache: Path
-) -> Iterator[Stage]:
-    """Redis, a bucket, and proxies before both; what it counted goes into the table."""
-    yield from _staged(request, tmp_path, seaweed, oracle, faults_cache)
+    with closing(Oracle("fake", faults_cache)) as made:
+        yield made
 
 
 @pytest.fixture
-def starter_stage(
-    request: pytest.FixtureRequest, tmp_path: Path, seaweed: Server, faults_cache: Path
-) -> Iterator[Stage]:
+def stage_on(request: pytest.FixtureRequest, tmp_path: Path, faults_cache: Path) -> StageOn:
+    """Makes a stage on any store; what it counted goes into the table."""
+
+    @contextmanager
+    def on(store: Server, oracle: Oracle) -> Iterator[Stage]:
+        started = time.monotonic()
+        with stage(tmp_path, store, oracle, SEED, CACHE_DIR=faults_cache) as made:
+            try:
+                yield made
+            finally:
+                row = request.node.get_closest_marker("row")
+                number, fault = row.args if row else ("", "")
+                if callspec := getattr(request.node, "callspec", None):
+                    fault += f" ({callspec.id})"
+                properties = request.node.user_properties
+                properties += [("row", number), ("fault", fault), ("images", len(made.uploaded))]
+                properties += [("seconds", time.monotonic() - started), ("notes", "; ".join(made.notes))]
+
+    return on
+
+
+@pytest.fixture(name="stage")
+def _stage(stage_on: StageOn, seaweed: Server, oracle: Oracle) -> Iterator[Stage]:
+    """Redis, a bucket, and proxies before both."""
+    with stage_on(seaweed, oracle) as made:
+        yield made
+
+
+@pytest.fixture
+def starter_stage(stage_on: StageOn, seaweed: Server, faults_cache: Path) -> Iterator[Stage]:
     """The same, for workers with the real model."""
-    oracle = Oracle("starter", faults_cache)
-    try:
-        yield from _staged(request, tmp_path, seaweed, oracle, faults_cache)
-    finally:
-        oracle.close()
-
-
-def _staged(
-    request: pytest.FixtureRequest, folder: Path, store: Server, oracle: Oracle, cache: Path
-) -> Iterator[Stage]:
-    started = time.monotonic()
-    with stage(folder, store, oracle, SEED, CACHE_DIR=cache) as made:
-        try:
-            yield made
-        finally:
-            row = request.node.get_closest_marker("row")
-            number, fault = row.args if row else ("", request.node.name)
-            properties = request.node.user_properties
-            properties += [("row", number), ("fault", fault), ("images", len(made.uploaded))]
-            properties += [("seconds", time.monotonic() - started), ("notes", "; ".join(made.notes))]
+    with closing(Oracle("starter", faults_cache)) as oracle, stage_on(seaweed, oracle) as made:
+        yield made
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -95,10 +97,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     write = terminalreporter.line
     terminalreporter.section(f"faults, seed {SEED}")
-    write(f"{'row':>3}  {'fault':<62} {'images':>6} {'seconds':>7}  result")
+    write(f"{'row':>3}  {'fault':<76} {'images':>6} {'seconds':>7}  result")
     for row, fails in lines:
-        line = f"{row['row']:>3}  {row['fault']:<62} {row['images']:>6} {row['seconds']:>7.1f}  "
-        write(line + ("FAILS" if fails else "holds") + (f"  {row['notes']}" if row["notes"] else ""))
+        line = f"{row['row']:>3}  {row['fault']:<76} {row['images']:>6} {row['seconds']:>7.1f}  "
+        write(line + ("FAILS" if fails else "holds"))
+        if row["notes"]:
+            write(f"     {row['notes']}")
     images, seconds = sum(row["images"] for row, _ in lines), sum(row["seconds"] for row, _ in lines)
     failures = sum(fails for _, fails in lines)
     write(f"{len(lines)} faults, {images} images, {seconds:.0f} seconds, {failures} failed")

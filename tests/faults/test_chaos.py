@@ -23,13 +23,13 @@ SETTLE = 240
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.row("50", f"{ROUNDS} rounds of SIGKILL of workers and Redis under load")
+@pytest.mark.row("+", f"{ROUNDS} rounds of SIGKILL of workers and Redis under load")
 def test_nothing_is_lost_in_fifty_rounds(stage: Stage) -> None:
     Chaos(stage, {"FAULT_ENCODER": "slow:0.03"}).run(ROUNDS)
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.row("50", f"{STARTER_ROUNDS} more rounds with the real model `starter`")
+@pytest.mark.row("+", f"{STARTER_ROUNDS} more rounds with the real model `starter`")
 def test_nothing_is_lost_with_the_real_model(starter_stage: Stage) -> None:
     Chaos(starter_stage, {"MODEL": "starter", "INFERENCE_THREADS": 1}).run(STARTER_ROUNDS)
 

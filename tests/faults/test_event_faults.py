@@ -9,10 +9,10 @@ import pytest
 
 from tasks.layout import OUTPUT_ROOT
 from tasks.messages import TASK, UPLOADS
-from tests.faults.conftest import SEED
+from tests.faults.conftest import StageOn
 from tests.faults.events import HEADERS, SECRET, event, listening, post
 from tests.faults.photographs import photograph, with_xmp
-from tests.faults.stage import Oracle, Stage, stage
+from tests.faults.stage import Oracle, Stage
 from tests.servers import free_ports, seaweed_server
 
 ODD = (
@@ -70,16 +70,13 @@ def test_duplicate_and_shuffled_events_give_one_result(stage: Stage) -> None:
 
 
 @pytest.mark.row("24", "own outputs raise events")
-def test_own_outputs_make_no_work(tmp_path: Path, oracle: Oracle, faults_cache: Path) -> None:
+def test_own_outputs_make_no_work(tmp_path: Path, stage_on: StageOn, oracle: Oracle) -> None:
     (port,) = free_ports(1)
     name = "WEED_NOTIFICATION_WEBHOOK"
     tells = {f"{name}_ENABLED": "true", f"{name}_ENDPOINT": f"http://127.0.0.1:{port}/", f"{name}_BEARER_TOKEN": SECRET}
     folder = tmp_path / "weed"
     folder.mkdir()
-    with (
-        seaweed_server(folder, environment=tells) as store,
-        stage(tmp_path, store, oracle, SEED, CACHE_DIR=faults_cache) as made,
-    ):
+    with seaweed_server(folder, environment=tells) as store, stage_on(store, oracle) as made:
         worker = made.worker()
         with listening(made, port):
             keys = made.upload(12)
