@@ -5,12 +5,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.faults import proxy
+from tests.faults.conftest import StageOn
 from tests.faults.proxy import Passing, Rule
-from tests.faults.stage import VISIBILITY, Stage
+from tests.faults.stage import VISIBILITY, Oracle, Stage
+from tests.servers import seaweed_server
 
 COMMIT = r"PUT /[^ ]*/done/"
 IMAGE = r"GET /[^ ]*\.jpg[? ]"
@@ -71,6 +74,24 @@ def test_an_outage_of_the_store_is_waited_for(stage: Stage, trouble: str) -> Non
     assert stage.settle(60).done == len(keys)
     stage.notes.append(f"done {time.monotonic() - started:.1f} s after it was over")
     assert worker.alive
+
+
+@pytest.mark.row("17", "the store killed under load, and restarted on its data")
+def test_a_restart_of_the_store_is_waited_for(tmp_path: Path, stage_on: StageOn, oracle: Oracle) -> None:
+    folder = tmp_path / "weed"
+    folder.mkdir()
+    with ExitStack() as first:
+        store = first.enter_context(seaweed_server(folder))
+        with stage_on(store, oracle) as stage:
+            keys = stage.upload(60)
+            worker = stage.worker(FAULT_ENCODER="slow:0.05")
+            stage.publish(keys, size=6)
+            stage.wait(lambda: stage.committed() > 5, 30, "the worker is under load")
+            store.kill()
+            time.sleep(3)
+            with seaweed_server(folder, ports=store.ports):
+                assert stage.settle(90).done == len(keys)
+                assert worker.alive
 
 
 @pytest.mark.parametrize("reset", [pytest.param(False, id="end"), pytest.param(True, id="reset")])
