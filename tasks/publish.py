@@ -77,7 +77,13 @@ class Publisher:
         ref = ImageRef(record.image.bucket, record.image.key, record.image.etag)
         done, failed = self._paths(ref)
         path, other = (done, failed) if record.status.done else (failed, done)
-        before = None if seen is None else seen.done if record.status.done else seen.failed
+        before, left = None, None
+        if seen is not None:
+            before, left = (seen.done, seen.failed) if record.status.done else (seen.failed, seen.done)
+        if left is not None and left.etag is not None:
+            # Before the write: ended right after it, we would leave both, and whoever comes next takes it for done.
+            source.stat(ref.key, record.image.etag)
+            self._remove(other, left.etag)
         committed, etag = self._put(path, record, source, before)
         theirs, outdated = self._read(other)
         try:
@@ -102,16 +108,16 @@ class Publisher:
         The record of the other kind, which that one did not get to remove, is removed. Raises `Vanished` if the source
         has another content by now, and `Unavailable`.
         """
-        current = self.look(ref, etag).current
-        if current is None or not current.status.done:
-            return current
-        failed = self._paths(ref)[1]
-        left = self._read(failed).etag
-        if left is not None:
+        seen = self.look(ref, etag)
+        if seen.current is None:
+            return None
+        done, failed = self._paths(ref)
+        other, left = (failed, self._read(failed)) if seen.current.status.done else (done, seen.done)
+        if left.etag is not None:
             # In this order, as in `publish`.
             source.stat(ref.key, etag)
-            self._remove(failed, left)
-        return current
+            self._remove(other, left.etag)
+        return seen.current
 
     def forget(self, ref: ImageRef, source: Store) -> bool:
         """Remove the records of an image that is gone; false if it is there (again), and has to be worked on.

@@ -63,6 +63,8 @@ class Tagger:
         stat = source.stat(ref.key, ref.etag)
         seen = self.publisher.look(ref, stat.etag)
         if seen.current and (seen.current.status.done or not self.retry_terminal):
+            if not seen.current.status.done and seen.done.etag is not None:
+                self.publisher.settle(ref, source, stat.etag)
             return Outcome(ref, seen.current, cached=True)
         record = self._work(ref, stat, source)
         start = time.perf_counter()

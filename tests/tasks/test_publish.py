@@ -283,6 +283,44 @@ def test_what_a_worker_left_that_was_killed_at_its_commit_is_tidied_up(
     assert paths(publisher) == [f"{GENERATION}/done/photos/a/b.jpg.json"]
 
 
+def test_so_is_an_older_result_beside_a_failure(source: MemoryStore, publisher: Publisher) -> None:
+    ref, etag = ImageRef("photos", KEY), source.stat(KEY).etag
+    committed = publisher.publish(record(source, Status.REJECTED), source)
+    done = f"{GENERATION}/done/photos/a/b.jpg.json"
+    publisher.sidecars.put(done, record(source, etag='"older"').to_json().encode(), if_match=None)
+
+    assert publisher.settle(ref, source, etag) == committed
+    assert paths(publisher) == [f"{GENERATION}/failed/photos/a/b.jpg.json"]
+
+
+@pytest.mark.parametrize("second", [Status.EMPTY, Status.REJECTED])
+def test_a_worker_that_ends_right_after_its_write_leaves_one_record(source: MemoryStore, second: Status) -> None:
+    """The image had a record of the other kind, for an older content."""
+
+    class Ended(BaseException):
+        """As by SIGKILL."""
+
+    class Ending(MemoryStore):
+        ends = False
+
+        def put(self, key: str, data: bytes, *, if_match: str | None) -> str:
+            etag = super().put(key, data, if_match=if_match)
+            if self.ends:
+                raise Ended
+            return etag
+
+    out = Ending("out")
+    publisher = Publisher(out, Layout(""), GENERATION)
+    publisher.publish(record(source, Status.REJECTED if second is Status.EMPTY else Status.EMPTY), source)
+    etag = source.put(KEY, b"other", if_match=source.stat(KEY).etag)
+    seen = publisher.look(ImageRef("photos", KEY), etag)
+    out.ends = True
+    with pytest.raises(Ended):
+        publisher.publish(record(source, second), source, seen)
+    kind = "done" if second is Status.EMPTY else "failed"
+    assert paths(publisher) == [f"{GENERATION}/{kind}/photos/a/b.jpg.json"]
+
+
 def test_tidying_up_leaves_what_is_newer(source: MemoryStore, publisher: Publisher) -> None:
     ref, etag = ImageRef("photos", KEY), source.stat(KEY).etag
     publisher.publish(record(source), source)
