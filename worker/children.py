@@ -39,7 +39,7 @@ class SuspectsWorker:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._environment = other_environment() | settings.to_environment("http_port")
+        self._environment = other_environment() | settings.to_environment("http_port", "webhook_secret")
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None

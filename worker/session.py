@@ -97,7 +97,7 @@ def _worker(settings: Settings, log: int) -> Iterator["subprocess.Popen[bytes]"]
     """A worker in a process of its own, as in production, while the block runs."""
     # -P: Python would import from the working directory, which may hold a `worker.py` of somebody's.
     command = [sys.executable, "-P", "-m", "worker.cli", "worker", "--with-parent"]
-    environment = other_environment() | settings.to_environment("http_port")
+    environment = other_environment() | settings.to_environment("http_port", "webhook_secret")
     process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log)  # noqa: S603 - our own module
     try:
         yield process

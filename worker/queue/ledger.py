@@ -10,6 +10,7 @@ by Redis's clock, so that machines need not agree.
 """
 
 import json
+import logging
 import math
 from dataclasses import dataclass
 from typing import cast
@@ -17,6 +18,11 @@ from typing import cast
 from redis import Redis
 
 from tasks.messages import QUEUES, TagMessage
+
+logger = logging.getLogger(__name__)
+
+ASIDE_SECONDS = 60.0
+"""After which an entry that could not be read is looked at again."""
 
 MESSAGES = "stockmeta:messages"
 DEFERRED = "stockmeta:deferred"
@@ -133,12 +139,17 @@ class Ledger:
             return []
         bodies = cast("list[str | None]", self._client.hmget(MESSAGES, [name for name, _ in rows]))
         entries = []
-        for (_, time), body in zip(rows, bodies, strict=True):
-            if body is not None:
-                entries.append(_entry(body, float(time)))
-            else:
+        for (name, time), body in zip(rows, bodies, strict=True):
+            if body is None:
                 # Struck meanwhile, or a Redis that evicts has thrown the bodies away: many such would hide the rest.
                 self._client.zremrangebyscore(key, time, time)
+                continue
+            try:
+                entries.append(_entry(body, float(time)))
+            except (ValueError, KeyError, TypeError) as error:
+                # Of a newer version, whose own sweepers can read it. Out of the way, where it hides nothing.
+                logger.warning("an entry of the ledger is left aside: %s", error, extra={"message_id": name})
+                self._client.zadd(key, {name: self.now() + ASIDE_SECONDS}, xx=True)
         return entries
 
 

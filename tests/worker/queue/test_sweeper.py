@@ -264,3 +264,20 @@ def test_a_short_visibility_timeout_is_swept_for_more_often(queue: RedisQueue, c
     quick = make_sweeper(Settings(visibility_seconds=10, deadline_seconds=3), queue, client)
     assert (quick._interval, quick._lost_after) == (2.5, 13)
     assert make_sweeper(Settings(), queue, client)._interval == 5
+
+
+@pytest.mark.parametrize(
+    "body", ['{"queue":"uploads","message":{"v":2,"refs":[]}}', '{"queue":"uploads"}', "{half", "7"]
+)
+def test_an_entry_that_cannot_be_read_keeps_nothing_from_being_published(
+    body: str, queue: RedisQueue, client: Redis
+) -> None:
+    """As after a newer version was tried, and taken back."""
+    client.zadd(DEFERRED, {f"newer {i}": 1.0 + i for i in range(3)})
+    client.hset(MESSAGES, mapping={f"newer {i}": body for i in range(3)})
+    queue.put_off(message("a"), "uploads", -1)
+
+    assert Sweeper(queue, client, lost_after=10).sweep().due == 1
+
+    assert client.zcard(DEFERRED) == 3
+    assert Sweeper(queue, client, lost_after=10).sweep().due == 0
