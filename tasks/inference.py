@@ -121,6 +121,7 @@ class Inference:
         self._observer = observer or Silent()
         self._on_broken = on_broken
         self.broken: str | None = None
+        self._busy_since: float | None = None
         self._batch = batch
         self._patience = patience
         self._changed = threading.Condition()
@@ -140,6 +141,12 @@ class Inference:
             yield slot
         finally:
             slot.give_up()
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the model has been at one batch; 0 while it is at none. A device may hang instead of failing."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def arrive(self, arrival: Arrival | None) -> None:
         """An announced image is here, or (`None`) will not come."""
@@ -161,7 +168,9 @@ class Inference:
 
     def _run(self) -> None:
         while batch := self._collect():
+            self._busy_since = time.monotonic()
             self._process(batch)
+            self._busy_since = None
 
     def _collect(self) -> list[Arrival]:
         """Wait for a batch; an empty one means that there will be none."""

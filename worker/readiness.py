@@ -12,6 +12,9 @@ from worker.queue.snapshot import take
 WRITTEN = "stockmeta:ready"
 """A key that says nothing; to write it is the check."""
 
+SLOW_SECONDS = 60.0
+"""A batch takes a second or two; on a device that others keep busy perhaps ten."""
+
 
 def check_redis(client: Redis) -> str:
     """The queue can be looked at, and written to: a Redis whose memory or disk is full still reads."""
@@ -38,9 +41,11 @@ def check_store(library: Library) -> str:
 
 
 def check_model(inference: Inference, model: str) -> str:
-    """The model worked when it was last tried."""
+    """The model worked when it was last tried, and is not at one batch for ever."""
     if inference.broken is not None:
         raise Unavailable(inference.broken)
+    if (busy := inference.busy_seconds) > SLOW_SECONDS:
+        raise Unavailable(f"{model} has been at one batch for {busy:.0f} s")
     return f"{model} works"
 
 

@@ -39,6 +39,7 @@ from worker.storage.probe import require_conditional_writes
 
 logger = logging.getLogger(__name__)
 
+HANGING_SECONDS = 300.0
 STILL_SECONDS = 120.0
 """After so long without a turn of the consumer's loop, though Redis answers, only a restart helps."""
 
@@ -98,7 +99,7 @@ class WorkerService:
                 self._resources.callback(self._child.close)
         heartbeat = Heartbeat(self._client, self._describe)
         self._resources.callback(self._quietly, heartbeat.close)
-        sweeper = make_sweeper(self._settings, self._queue, self._client, [heartbeat.beat])
+        sweeper = make_sweeper(self._settings, self._queue, self._client, [heartbeat.beat, self._watch_model])
         sweeper.start()
         self._resources.callback(sweeper.close)
         self._metrics.watch(lambda: take(self._client))
@@ -206,6 +207,12 @@ class WorkerService:
         self._closing.set()
         self._stop.set()
         self._on_broken()
+
+    def _watch_model(self) -> None:
+        """End a process whose device hangs: nobody else would ever get its images."""
+        if self._runtime is not None and self._runtime.inference.busy_seconds > HANGING_SECONDS:
+            logger.critical("the model has been at one batch for %d s; ending", HANGING_SECONDS)
+            self._broken()
 
     def _describe(self) -> WorkerState:
         return WorkerState(

@@ -154,6 +154,22 @@ def test_a_model_that_fails_on_everything_is_nobodys_fault(
     assert inference.broken
 
 
+def test_a_device_that_hangs_can_be_seen(counting: Counting) -> None:
+    held = threading.Event()
+    judge = counting.judge
+    counting.judge = lambda pixels: (held.wait(10), judge(pixels))[1]  # type: ignore[method-assign]
+    inference = start(counting)
+    assert inference.busy_seconds == 0
+    with inference.slot() as slot:
+        future = slot.submit(picture(1))
+    while not inference.busy_seconds > 0.05:
+        time.sleep(0.01)
+    held.set()
+    assert cast("int", future.result(timeout=10)) == 1
+    inference.close()
+    assert inference.busy_seconds == 0
+
+
 def test_closing_finishes_what_arrived_and_takes_no_more(counting: Counting) -> None:
     inference = start(counting)
     inference.close()
