@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import redis
 from celery import Celery
 
+from tasks.layout import Layout
 from tasks.messages import BACKFILL, SUSPECTS, UPLOADS, TagMessage
 from tasks.records import ImageRef, Record
 from tests.faults import invariant
@@ -189,7 +190,7 @@ class Stage:
     def paths(self) -> dict[str, str]:
         """ETag of every record, by its path."""
         found = invariant.objects(self.s3, self.bucket)
-        return {path: etag for path, etag in found.items() if "/done/" in path or "/failed/" in path}
+        return {path: etag for path, etag in found.items() if Layout().parse(path)}
 
     def backlog(self) -> Counter[str]:
         """What Redis still holds, by where."""
