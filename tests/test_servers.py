@@ -4,6 +4,8 @@ import pytest
 
 from tests.servers import Server
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(params=["seaweed", "moto_server"])
 def server(request: pytest.FixtureRequest) -> Server:

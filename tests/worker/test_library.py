@@ -131,6 +131,7 @@ def test_a_folder_that_cannot_be_made(folder: Path, tmp_path: Path) -> None:
         opened(tmp_path / "gone")
 
 
+@pytest.mark.integration
 def test_settings_reach_the_store(seaweed: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in seaweed.environment.items():
         monkeypatch.setenv(name, value)

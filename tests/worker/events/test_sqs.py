@@ -17,7 +17,7 @@ from tasks.generation import Current
 from tests.servers import Server, free_ports
 from tests.servers import moto_server as started_moto
 from tests.worker.events.conftest import Remembered
-from tests.worker.events.test_records import eventbridge
+from tests.worker.events.test_event_records import eventbridge
 from worker.events.intake import Drop, Intake, Scope, Tally
 from worker.events.sqs import SqsSource, connect
 

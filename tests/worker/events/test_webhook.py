@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from tasks.errors import ConfigurationError, Unavailable
 from tests.worker.events.conftest import Remembered
-from tests.worker.events.test_records import filer, s3
+from tests.worker.events.test_event_records import filer, s3
 from worker.events.intake import Drop, Intake
 from worker.events.records import MAX_BYTES
 from worker.events.serving import CONNECTIONS, listening, serve

@@ -17,6 +17,7 @@ from worker.storage.probe import require_conditional_writes
 LAYOUT = Layout("out/")
 
 
+@pytest.mark.integration
 def test_stores_that_keep_to_them(
     seaweed: Server, moto_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,6 +64,7 @@ def test_stores_that_do_not(ignored: str, message: str) -> None:
     assert list(store.list()) == []
 
 
+@pytest.mark.integration
 def test_a_store_that_takes_no_writes_is_no_careless_one(seaweed: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with Proxy(("127.0.0.1", seaweed.ports[0])) as between:
         endpoint = f"http://127.0.0.1:{between.port}"

@@ -31,6 +31,8 @@ OPERATIONS: dict[str, Callable[[S3Store], object]] = {
     "list": lambda store: list(store.list()),
 }
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def store(seaweed: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:

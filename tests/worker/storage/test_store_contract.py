@@ -18,7 +18,10 @@ from worker.storage.s3 import S3Store
 WRITERS = 12
 
 
-@pytest.fixture(params=["local", "memory", "s3-seaweed", "s3-moto"])
+S3 = [pytest.param(name, marks=pytest.mark.integration) for name in ("s3-seaweed", "s3-moto")]
+
+
+@pytest.fixture(params=["local", "memory", *S3])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     match request.param:
         case "local":
