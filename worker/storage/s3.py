@@ -3,18 +3,17 @@
 import random
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 from botocore.exceptions import ClientError, FlexibleChecksumError
 
-from tasks.errors import Conflict, Reason, Rejected, Replaced, Unavailable, Vanished
+from tasks.errors import Conflict, Reason, Rejected, Replaced, StockmetaError, Unavailable, Vanished
 from tasks.ports import Fetched, Stat
 from worker.storage.s3_client import Connection, S3Options
-from worker.storage.s3_errors import BROKEN_OFF, ODD, STALE, code, missing, refused, reporting, retried, translate
-
-MAX_KEY = 1024
-"""Bytes of UTF-8 in a key."""
+from worker.storage.s3_errors import BROKEN_OFF, STALE, code, missing, refused, reporting, retried, translate
+from worker.storage.s3_keys import ODD, check, is_key, is_text, plain, quoted
+from worker.storage.s3_lean import Answer, Found
 
 PART = 16 << 20
 """Bytes read at once, and lost at most when a connection breaks."""
@@ -53,6 +52,8 @@ class S3Store:
     def stat(self, key: str, etag: str | None = None) -> Stat:
         """Look at an object, the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
         self._require_key(key)
+        if not ODD.search(key) and (seen := self._connection.lean.head(key)):
+            return self._of(Stat(key, seen.etag, seen.size), etag)
         with reporting(self.bucket, key):
             try:
                 response = self._call("head_object", Key=key)
@@ -63,24 +64,27 @@ class S3Store:
                 response = self._call("get_object", Key=key, Range="bytes=0-0")
                 response["Body"].close()
             self._require_held(key)
-        found = Stat(key, response["ETag"], _size(response))
-        if etag is not None and quoted(etag) != found.etag:
-            raise Replaced(f"s3://{self.bucket}: {key!r} was replaced")
-        return found
+        return self._of(Stat(key, response["ETag"], _size(response)), etag)
 
     def fetch(self, key: str, etag: str | None = None) -> Fetched:
         """Get an object's bytes, of the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
         self._require_key(key)
+        if not ODD.search(key):
+            lean = self._connection.lean.get(key, etag and quoted(etag))
+            if lean is Answer.MISSING:
+                raise Vanished(f"s3://{self.bucket}: {key!r} is gone")
+            if isinstance(lean, Found):
+                return Fetched(self._of(Stat(key, lean.etag, lean.size), etag), lean.data)
         with reporting(self.bucket, key):
             data, found = self._get(key, etag and quoted(etag))
             self._require_held(key)
-        if etag is not None and quoted(etag) != found:
-            # A store that does not know conditions of reading.
-            raise Replaced(f"s3://{self.bucket}: {key!r} was replaced")
-        return Fetched(Stat(key, found, len(data)), data)
+        # Compared once more, for a store that does not know conditions of reading.
+        return Fetched(self._of(Stat(key, found, len(data)), etag), data)
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """An object's bytes and ETag, of the same moment; `None` where there is none. Raises `Unavailable`."""
+        if is_key(key) and not ODD.search(key) and (found := self._connection.lean.get(key)):
+            return (found.data, found.etag) if isinstance(found, Found) else None
         for _ in range(self._attempts):
             try:
                 fetched = self.fetch(key)
@@ -100,8 +104,16 @@ class S3Store:
             Unavailable: the store does not answer, or refuses the credentials.
             Rejected: a key that S3 cannot hold, or this store not faithfully.
         """
-        _check(key)
-        condition = {"IfNoneMatch": "*"} if if_match is None else {"IfMatch": quoted(if_match)}
+        check(key)
+        header = ("If-None-Match", "*") if if_match is None else ("If-Match", quoted(if_match))
+        written = None if ODD.search(key) else self._connection.lean.put(key, data, header)
+        if written is Answer.REFUSED:
+            raise Conflict(f"s3://{self.bucket}: {key!r} was written by somebody else")
+        if isinstance(written, str):
+            return written
+        # It may have been written, and the answer lost.
+        tried = not ODD.search(key)
+        condition = {header[0].replace("-", ""): header[1]}
         with reporting(self.bucket, key, writing=True):
             try:
                 etag: str = self._call("put_object", Key=key, Body=data, **condition)["ETag"]
@@ -110,7 +122,7 @@ class S3Store:
                     raise
                 if if_match is None and not self._holds(key):
                     raise Rejected(Reason.KEY_INVALID, "the store makes another key of it") from error
-                etag = self._written(key, data, error)
+                etag = self._written(key, data, error, tried=tried)
             if not self._holds(key):
                 self._call("delete_object", Key=key, IfMatch=etag)
                 raise Rejected(Reason.KEY_INVALID, "the store makes another key of it")
@@ -146,7 +158,7 @@ class S3Store:
         Raises:
             Unavailable: a page cannot be had; a listing with a hole would make its images look deleted.
         """
-        if not _is_text(prefix):
+        if not is_text(prefix):
             return
         after: dict[str, str] = {}
         while True:
@@ -209,9 +221,19 @@ class S3Store:
             else:
                 return b"".join(parts), response["ETag"]
 
-    def _written(self, key: str, data: bytes, error: ClientError) -> str:
+    def _of(self, found: Stat, etag: str | None) -> Stat:
+        """What was found, if that is the one with `etag`. Raises `Replaced`."""
+        if etag is not None and quoted(etag) != found.etag:
+            raise Replaced(f"s3://{self.bucket}: {found.key!r} was replaced")
+        return found
+
+    def _written(self, key: str, data: bytes, error: ClientError, *, tried: bool) -> str:
         """The ETag of what a write had written before it was refused. Raises `error` where it had not."""
-        found = self.read(key) if retried(error) else None
+        found = None
+        if tried or retried(error):
+            # What cannot be found out is no reason to believe in it.
+            with suppress(StockmetaError):
+                found = self.read(key)
         if found is None or found[0] != data:
             raise error
         return found[1]
@@ -219,7 +241,7 @@ class S3Store:
     def _require_key(self, key: str) -> None:
         """Raise `Vanished` for what no object can be called."""
         try:
-            _check(key)
+            check(key)
         except Rejected as error:
             raise Vanished(f"s3://{self.bucket}: {key!r} is no key: {error.detail}") from error
 
@@ -229,10 +251,10 @@ class S3Store:
 
     def _holds(self, key: str) -> bool:
         """Whether the store has an object under this key, and not under one that it made of it."""
-        plain = _plain(key)
-        if not plain or plain == key:
+        made = plain(key)
+        if not made or made == key:
             return True
-        odd, other = (self._identity(name) for name in (key, plain))
+        odd, other = (self._identity(name) for name in (key, made))
         return other is None or odd != other
 
     def _identity(self, key: str) -> tuple[str, str] | None:
@@ -253,32 +275,7 @@ class S3Store:
         return False
 
 
-def _plain(key: str) -> str:
-    """What SeaweedFS makes of a key: a path without empty components, with slashes for backslashes."""
-    if not ODD.search(key):
-        return key
-    end = "/" if key.endswith("/") else ""
-    return "/".join(part for part in key.replace("\\", "/").split("/") if part not in ("", ".")) + end
-
-
-def quoted(etag: str) -> str:
-    """An ETag as HTTP spells it: events and some listings leave out the quotes."""
-    return etag if etag.endswith('"') else f'"{etag}"'
-
-
 def _size(response: Any) -> int:
     """Length of the whole object, of which the answer may be a range."""
     total = str(response.get("ContentRange", "")).rpartition("/")[2]
     return int(total) if total.isdigit() else int(response["ContentLength"])
-
-
-def _check(key: str) -> None:
-    """Raise `Rejected` for what S3 cannot hold."""
-    if not key or "\0" in key or not _is_text(key):
-        raise Rejected(Reason.KEY_INVALID, "a key is text of at least one character, without NUL")
-    if len(key.encode()) > MAX_KEY:
-        raise Rejected(Reason.KEY_TOO_LONG, f"a key has at most {MAX_KEY} bytes")
-
-
-def _is_text(key: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in key)

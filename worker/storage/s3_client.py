@@ -17,6 +17,7 @@ from botocore.utils import parse_timestamp
 
 from tasks.errors import ConfigurationError
 from worker.storage.s3_errors import translate
+from worker.storage.s3_lean import LeanRequests
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -62,6 +63,7 @@ class Connection:
         self._lock = Lock()
         self.client, self._keys = self._make()
         self._made = monotonic()
+        self.lean = self._lean()
 
     def renew(self, refused: "S3Client") -> bool:
         """Whether there is a client with other credentials than `refused` has, now in `client`.
@@ -80,7 +82,12 @@ class Connection:
                 return False
             # The refused client is not closed: other threads may be using it.
             self.client, self._keys = client, keys
+            self.lean = self._lean()
             return True
+
+    def _lean(self) -> LeanRequests:
+        checksums = self._options.checksums == "when_supported"
+        return LeanRequests(self.client, self._bucket, self._credentials, checksums=checksums)
 
     def _make(self) -> "tuple[S3Client, Any]":
         options = self._options
@@ -111,7 +118,7 @@ class Connection:
             client = session.client("s3", endpoint_url=options.endpoint, config=config)
             # "Expect: 100-continue" costs a sidecar of some kilobytes a second round trip.
             client.meta.events.unregister("before-call.s3", add_expect_header)
-            credentials = session.get_credentials()
+            credentials = self._credentials = session.get_credentials()
             return client, credentials and credentials.get_frozen_credentials()
         except BotoCoreError as error:
             raise ConfigurationError(str(translate(error, self._bucket, ""))) from error

@@ -3,7 +3,6 @@
 Only codes and statuses are quoted: messages and URLs of a store may hold what belongs in no log.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,9 +31,7 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from tasks.errors import Conflict, Reason, Rejected, Replaced, StockmetaError, Unavailable, Vanished
-
-ODD = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\\")
-"""A component that is empty, `.` or `..`, or a backslash: Amazon's S3 keeps it, SeaweedFS makes another key of it."""
+from worker.storage.s3_keys import ODD
 
 BROKEN_OFF = (
     ReadTimeoutError,

@@ -228,10 +228,11 @@ def test_a_large_body_goes_on_where_it_broke_off(store: S3Store, far: S3Store, b
     data = os.urandom(2 * PART + 5)
     etag = store.put("a", data, if_match=None)
     requests = Requests()
-    with between.rule(proxy.CutAfter(PART + (1 << 20), "GET", times=1), requests):
+    # The first of these finds that it is large, and leaves it to boto3.
+    with between.rule(proxy.CutAfter(PART + (1 << 20), "GET", times=2), requests):
         assert far.fetch("a").body == data
-    assert requests.header("range") == [None, f"bytes={PART}-"]
-    assert requests.header("if-match") == [None, etag]
+    assert requests.header("range") == [None, None, f"bytes={PART}-"]
+    assert requests.header("if-match") == [None, None, etag]
 
 
 def test_parts_are_of_one_object(store: S3Store, far: S3Store, between: Proxy) -> None:
