@@ -1,11 +1,12 @@
 """Every error that `stockmeta` raises on purpose.
 
     StockmetaError
-    ├── Rejected            the image is at fault; permanent; ends as a record with the reason
+    ├── ImageFault          the image is at fault
+    │   ├── Rejected        permanent; ends as a record with the reason
+    │   └── Crashed         it brought the process down that worked on it alone; the third time ends as a record
     ├── Unavailable         the outside world is at fault; worth another try; never ends as a record
     ├── Vanished            the object is gone
     │   └── Replaced        it is there, with another content than the one that was asked for
-    ├── Crashed             the image brought the process down that worked on it alone
     ├── Conflict            somebody else wrote the sidecar first
     └── ConfigurationError  the operator has to change something; says what
 
@@ -38,8 +39,8 @@ class Reason(StrEnum):
     KEY_INVALID = "key_invalid"
 
 
-class Rejected(StockmetaError):
-    """The image is at fault, and would be again.
+class ImageFault(StockmetaError):
+    """The image is at fault.
 
     Args:
         reason: the machine-readable cause.
@@ -52,18 +53,12 @@ class Rejected(StockmetaError):
         self.detail = detail
 
 
-class Crashed(StockmetaError):
-    """The image brought down the process that worked on it alone, or kept it too long; counted, and tried again.
+class Rejected(ImageFault):
+    """The image is at fault, and would be again."""
 
-    Args:
-        reason: the machine-readable cause.
-        detail: one sentence that a person understands, without the image's key.
-    """
 
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
+class Crashed(ImageFault):
+    """The image brought down the process that worked on it alone, or kept it too long; counted, and tried again."""
 
 
 class Unavailable(StockmetaError):

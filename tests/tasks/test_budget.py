@@ -4,6 +4,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import pytest
+
 from tasks.budget import Budget
 
 
@@ -34,11 +36,8 @@ def test_what_can_never_fit_passes_alone() -> None:
 def test_room_is_given_back_by_who_fails() -> None:
     budget = Budget(10)
     for _ in range(3):
-        try:
-            with budget.hold(10):
-                raise ZeroDivisionError
-        except ZeroDivisionError:
-            pass
+        with pytest.raises(ZeroDivisionError), budget.hold(10):
+            raise ZeroDivisionError
     with budget.hold(10):
         pass
 
