@@ -34,6 +34,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
                 yield s3
 
 
+@pytest.fixture
+def racing(request: pytest.FixtureRequest, store: Store) -> Store:
+    """A store whose conditions hold among writers at once; moto looks first and writes then, with no lock between."""
+    if isinstance(store, S3Store) and "s3-moto" in request.node.name:
+        pytest.skip("moto compares and writes in two steps")
+    return store
+
+
 def makes_new_etags(store: Store) -> bool:
     """On S3 an ETag is the content's hash: what is written again is what was there."""
     return not isinstance(store, S3Store)
@@ -164,7 +172,9 @@ def test_the_empty_key(store: Store) -> None:
     assert store.read("") is None
 
 
-def test_of_racing_threads_one_wins(store: Store) -> None:
+def test_of_racing_threads_one_wins(racing: Store) -> None:
+    store = racing
+
     def write(n: int) -> str | None:
         try:
             return store.put("deep/new/folder/a", f"{turn} {n}".encode(), if_match=current)
@@ -181,8 +191,9 @@ def test_of_racing_threads_one_wins(store: Store) -> None:
             assert store.read("deep/new/folder/a") == (f"{turn} {winners[0]}".encode(), current)
 
 
-def test_threads_that_read_modify_and_write_lose_nothing(store: Store) -> None:
+def test_threads_that_read_modify_and_write_lose_nothing(racing: Store) -> None:
     """The counter reaches the number of successful writes only if no write ever replaced one it had not seen."""
+    store = racing
     store.put("n", b"0", if_match=None)
 
     def count(_: int) -> None:
