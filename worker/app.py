@@ -52,7 +52,7 @@ def set_up_logging(**_: Any) -> None:
 
 
 @worker_init.connect
-def _load(**_: Any) -> None:
+def _load(sender: Any, **_: Any) -> None:
     """Build the service before the first message is taken, and hang it on the application, where tasks find it."""
     from worker.service import WorkerService
 
@@ -63,6 +63,9 @@ def _load(**_: Any) -> None:
         if queues != {SUSPECTS}:
             # They get a worker of their own: see `worker.children`.
             app.amqp.queues.deselect([SUSPECTS])
+        else:
+            # They go one at a time anyway; in hand, the others would only come closer to the visibility timeout.
+            sender.concurrency = 1
         app.stockmeta = WorkerService(app, app.decided(), queues, open_new=app.open_new, on_broken=_end)
     # Celery logs what a signal's receiver raises and goes on: a worker without a model, which loses every message.
     except ConfigurationError as error:

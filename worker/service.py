@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from functools import cached_property
 
 from celery import Celery
 
@@ -63,6 +62,11 @@ class WorkerService:
         Unavailable: the store does not answer.
     """
 
+    work: Worker
+    """Takes messages of uploads and backfill; a worker that takes suspects only has none."""
+    suspects: Worker
+    """Takes messages of suspects; only a worker that takes nothing else has one."""
+
     def __init__(
         self, app: Celery, settings: Settings, queues: Collection[str], *, open_new: bool, on_broken: Callable[[], None]
     ) -> None:
@@ -94,9 +98,12 @@ class WorkerService:
         if set(self._queues) != {SUSPECTS}:
             require_conditional_writes(self._library.sidecars, self._library.layout)
             self._runtime = self._load(open_new=open_new)
+            self.work = self._make_work(self._runtime)
             if SUSPECTS in self._queues:
                 self._child = SuspectsWorker(self._settings)
                 self._resources.callback(self._child.close)
+        else:
+            self.suspects = self._make_suspects()
         heartbeat = Heartbeat(self._client, self._describe)
         self._resources.callback(self._quietly, heartbeat.close)
         sweeper = make_sweeper(self._settings, self._queue, self._client, [heartbeat.beat, self._watch_model])
@@ -107,12 +114,9 @@ class WorkerService:
             page = make_app({"consumer": self.pulse.check}, self._checks(), self._metrics.registry)
             self._resources.enter_context(HttpServer(page, self._settings.http_host, self._settings.http_port))
 
-    @cached_property
-    def work(self) -> Worker:
-        """Takes messages of uploads and backfill."""
-        assert self._runtime is not None, "this worker takes suspects only"
+    def _make_work(self, runtime: Runtime) -> Work:
         return Work(
-            tagger=self._runtime.tagger,
+            tagger=runtime.tagger,
             queue=self._queue,
             pool=self._pool,
             observer=self._metrics,
@@ -122,9 +126,7 @@ class WorkerService:
             stop=self._stop,
         )
 
-    @cached_property
-    def suspects(self) -> Worker:
-        """Takes messages of suspects."""
+    def _make_suspects(self) -> Suspects:
         library = self._library
         # Longer, and the message would be delivered again while the image is at it.
         seconds = min(self._settings.suspect_seconds, self._settings.visibility_seconds / 3)
