@@ -190,7 +190,7 @@ class Proxy:
         except Answer as answer:
             _tell(connection.client, answer.data)
         except OSError:
-            pass
+            pass  # one side hung up, which is what this proxy is for; both are ended
         connection.end()
         self._connections.discard(connection)
 
