@@ -21,8 +21,9 @@ import numpy as np
 
 from tasks.inference import Judge, Scored
 from tasks.ports import Encoder
+from taxonomy.choose import Chooser, Chosen
 from taxonomy.concepts import Concept, Vocabulary, literal
-from taxonomy.policy import Chooser, Chosen, Policy
+from taxonomy.policy import Policy
 from taxonomy.score import Floats, Scorer
 from worker.encoders.texts import embed_vocabulary
 from worker.runtime import load_model, make_decoder

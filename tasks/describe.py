@@ -7,7 +7,7 @@ from tasks.inference import Scored
 from tasks.ports import Captioner
 from tasks.records import Category, Flag, Image, ImageRef, Keyword, Outcome, Record, Source, Status, Visual
 from taxonomy.categories import Categorizer
-from taxonomy.policy import Chooser, Chosen
+from taxonomy.choose import Chooser, Chosen
 
 FLAGS = ("mature", "minor", "brand", "text")
 """What a person should look at before an image is sold. No encoder is asked yet, and the record says so."""

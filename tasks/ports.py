@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.records import Visual
-from taxonomy.policy import Chosen, Thresholds
+from taxonomy.choose import Chosen
+from taxonomy.policy import Thresholds
 
 Pixels = NDArray[np.uint8]
 Embeddings = NDArray[np.float32]

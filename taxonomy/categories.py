@@ -12,9 +12,9 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from taxonomy.choose import DECIMALS
 from taxonomy.concepts import TaxonomyError, Vocabulary
 from taxonomy.files import read_table
-from taxonomy.policy import DECIMALS
 from taxonomy.score import Floats, softmax
 
 MAPPED = 0.75

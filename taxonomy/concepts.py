@@ -5,27 +5,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-FACETS = frozenset(
-    {
-        *(
-            "object",
-            "vehicle",
-            "animal",
-            "plant",
-            "food",
-            "drink",
-            "clothing",
-            "place",
-            "building",
-            "nature",
-            "weather",
-        ),
-        *("activity", "sport", "person", "body", "event", "season", "material", "symbol"),
-        *("composition", "lighting", "color", "style", "emotion", "concept"),
-    }
-)
+_THINGS = ("object", "vehicle", "animal", "plant", "food", "drink", "clothing", "material", "symbol")
+_PLACES = ("place", "building", "landmark", "nature", "weather", "season")
+_PEOPLE = ("person", "body", "activity", "sport", "event", "emotion", "concept")
+_LOOKS = ("composition", "lighting", "color", "style")
+FACETS = frozenset((*_THINGS, *_PLACES, *_PEOPLE, *_LOOKS))
+"""Kinds of thing that can be said about a picture; an encoder says which of them it can tell."""
 GRAMMARS = frozenset({"count", "mass", "plural", "proper", "adjective", "phrase"})
-FLAGS = frozenset({"hidden", "personal"})
+TIERS = ("A", "B", "C")
+"""How often buyers type it: often, sometimes, rarely."""
+PERSONAL = frozenset(
+    ("age", "disability", "ethnicity", "family", "gender", "health", "orientation", "religion")  # as laws name them
+)
+"""Kinds of personal attribute, which no keyword names unless a policy asks for it."""
+FLAGS = frozenset({"hidden", *(f"personal:{kind}" for kind in PERSONAL)})
 
 
 class TaxonomyError(ValueError):
@@ -34,7 +27,11 @@ class TaxonomyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One thing that can be said about a picture; `parent` is the parent's id, or `None` for a root."""
+    """One thing that can be said about a picture; the columns of `taxonomy.files`, but for `parent`.
+
+    Attributes:
+        parent: the parent's id, or `None` for a root.
+    """
 
     id: str
     label: str
@@ -44,11 +41,25 @@ class Concept:
     grammar: str = "count"
     synonyms: tuple[str, ...] = ()
     flags: frozenset[str] = frozenset()
+    tier: str = "B"
+    plural: str = ""
+    british: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Unique in a vocabulary: the label, with the hint where there is one."""
         return f"{self.label} ({self.hint})" if self.hint else self.label
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Every English form under which somebody may look for it; the label first."""
+        plural = (self.plural,) if self.plural else ()
+        return (self.label, *plural, *self.british, *self.synonyms)
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """The kinds of personal attribute that it names; empty for most."""
+        return frozenset(flag.removeprefix("personal:") for flag in self.flags if flag.startswith("personal:"))
 
 
 @dataclass(frozen=True)
@@ -78,9 +89,20 @@ class Vocabulary:
         return {concept.name: concept for concept in self.concepts}
 
     @cached_property
+    def by_word(self) -> dict[str, tuple[Concept, ...]]:
+        """Concepts by every English form of theirs, case folded, names with hints included; some mean several."""
+        found: dict[str, dict[str, Concept]] = {}
+        for concept in self.concepts:
+            for word in (concept.name, *concept.words):
+                found.setdefault(word.casefold(), {})[concept.id] = concept
+        return {word: tuple(concepts.values()) for word, concepts in found.items()}
+
+    @cached_property
     def fingerprint(self) -> str:
         """Changes when anything in it does; 16 hex digits."""
-        content = [(c.id, c.label, c.hint, c.parent, c.facet, c.synonyms, sorted(c.flags)) for c in self.concepts]
+        content = [
+            (c.id, c.words, c.hint, c.parent, c.facet, c.grammar, c.tier, sorted(c.flags)) for c in self.concepts
+        ]
         labels = sorted((language, sorted(table.items())) for language, table in self.translations.items())
         return hashlib.sha256(repr((self.flat, content, labels)).encode()).hexdigest()[:16]
 

@@ -7,9 +7,12 @@
     hint        one or two words where the bare label is ambiguous: crane (bird)
     parent      the parent's `label` or `label (hint)`; empty for a root
     facet       what kind of thing it says: one of `FACETS`
+    tier        A, B or C: how often buyers type it; B where empty
     grammar     count, mass, plural, proper, adjective, phrase: how a sentence uses it
-    synonyms    separated by `|`
-    flags       separated by `|`: hidden (means nothing to a buyer, never shown), personal (age, gender, origin …)
+    plural      the plural or collocation that buyers type
+    british     British spellings and words, separated by `|`
+    synonyms    other words for the same thing, separated by `|`
+    flags       separated by `|`: hidden (means nothing to a buyer, never shown), personal:age, personal:gender …
 
 `data/labels/<language>.tsv` adds a language: id, label, synonyms.
 
@@ -21,9 +24,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from taxonomy.concepts import FACETS, FLAGS, GRAMMARS, Concept, TaxonomyError, Vocabulary, build, literal
+from taxonomy.concepts import FACETS, FLAGS, GRAMMARS, TIERS, Concept, TaxonomyError, Vocabulary, build, literal
 
-COLUMNS = ("id", "label", "hint", "parent", "facet", "grammar", "synonyms", "flags")
+COLUMNS = ("id", "label", "hint", "parent", "facet", "tier", "grammar", "plural", "british", "synonyms", "flags")
 
 
 def load(path: Path | None = None) -> Vocabulary:
@@ -59,7 +62,13 @@ def read_concepts(path: Traversable | Path) -> Iterator[Concept]:
         ids[name] = row["id"]
     for line, row in rows:
         flags = _split(row["flags"])
-        for value, known in ((row["facet"], FACETS), (row["grammar"], GRAMMARS), *((flag, FLAGS) for flag in flags)):
+        closed = (
+            (row["facet"], FACETS),
+            (row["grammar"], GRAMMARS),
+            (row["tier"], TIERS),
+            *((f, FLAGS) for f in flags),
+        )
+        for value, known in closed:
             if value and value not in known:
                 raise TaxonomyError(f"{path}:{line}: {value!r} is none of {', '.join(sorted(known))}")
         if row["parent"] and row["parent"] not in ids:
@@ -73,6 +82,9 @@ def read_concepts(path: Traversable | Path) -> Iterator[Concept]:
             grammar=row["grammar"] or "count",
             synonyms=_split(row["synonyms"]),
             flags=frozenset(flags),
+            tier=row["tier"] or "B",
+            plural=row["plural"],
+            british=_split(row["british"]),
         )
 
 

@@ -23,8 +23,9 @@ from tasks.records import SCHEMA, Image
 from tasks.tag import Tagger
 from taxonomy import categories, files
 from taxonomy.categories import Categorizer
+from taxonomy.choose import Chooser
 from taxonomy.concepts import TaxonomyError, Vocabulary
-from taxonomy.policy import Chooser, Policy
+from taxonomy.policy import Policy
 from taxonomy.score import VERSION as SCORING
 from taxonomy.score import Scorer
 from worker.captioners.composed import ComposedCaptioner

@@ -17,8 +17,9 @@ from tasks.publish import Publisher
 from tasks.records import ImageRef, Status
 from tasks.tag import Tagger, tag_many
 from taxonomy.categories import Categorizer, CategoryRow, Scheme
+from taxonomy.choose import Chooser
 from taxonomy.concepts import Concept, build
-from taxonomy.policy import Chooser, Policy, Thresholds
+from taxonomy.policy import Policy, Thresholds
 from taxonomy.score import Scorer
 from tests.conftest import jpeg
 from worker.captioners.composed import ComposedCaptioner

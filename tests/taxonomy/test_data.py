@@ -87,8 +87,8 @@ def test_a_hidden_concept_has_something_beneath_it(vocabulary: Vocabulary) -> No
 
 def test_what_is_beneath_a_personal_attribute_is_personal(vocabulary: Vocabulary) -> None:
     for concept in vocabulary.concepts:
-        if any("personal" in parent.flags for parent in vocabulary.ancestors(concept)):
-            assert "personal" in concept.flags, concept.name
+        if any(parent.personal for parent in vocabulary.ancestors(concept)):
+            assert concept.personal, concept.name
 
 
 def test_the_file_is_in_the_order_of_its_tree(vocabulary: Vocabulary) -> None:

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taxonomy.choose import Chooser
 from taxonomy.concepts import Concept, Vocabulary, build, literal
-from taxonomy.policy import Chooser, Policy, Thresholds
+from taxonomy.policy import Policy, Thresholds
 from taxonomy.score import BLOCK, Floats, Scorer
 
 
@@ -75,7 +76,7 @@ ZOO = build(
         Concept("animal", "animal", parent="organism"),
         Concept("elephant", "elephant", parent="animal"),
         Concept("camel", "camel", parent="animal"),
-        Concept("woman", "woman", flags=frozenset({"personal"})),
+        Concept("woman", "woman", flags=frozenset({"personal:gender"})),
     ]
 )
 

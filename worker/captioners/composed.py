@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.ports import Words
+from taxonomy.choose import DECIMALS, Chosen
 from taxonomy.concepts import Vocabulary
 from taxonomy.limits import Limits, load_limits
-from taxonomy.policy import DECIMALS, Chosen
 from worker.captioners import english
 from worker.captioners.mentions import THINGS, Mention, Selector
 

@@ -13,8 +13,8 @@ widest words (food, animal, vehicle …) in 0.32; hedging more (0.9 and 0.2 belo
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from taxonomy.choose import Chosen
 from taxonomy.concepts import Concept, Vocabulary
-from taxonomy.policy import Chosen
 from worker.captioners import english
 
 SPECIFIC = 0.7

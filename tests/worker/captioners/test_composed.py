@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from tasks.ports import Captioner, Words
 from taxonomy import concepts, files
+from taxonomy.choose import Chosen
 from taxonomy.concepts import Concept, Vocabulary
 from taxonomy.limits import Limits, load_limits
-from taxonomy.policy import Chosen
 from worker.captioners.composed import ComposedCaptioner
 
 LIMITS = load_limits()
