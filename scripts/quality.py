@@ -24,7 +24,7 @@ from tasks.ports import Encoder
 from taxonomy.choose import Chooser, Chosen
 from taxonomy.concepts import Concept, Vocabulary, literal
 from taxonomy.policy import Policy
-from taxonomy.score import Floats, Scorer
+from taxonomy.score import Floats, Scorer, statistics
 from worker.encoders.texts import embed_vocabulary
 from worker.runtime import load_model, make_decoder
 from worker.settings import load_settings
@@ -102,7 +102,9 @@ def literal_names(encoder: Encoder, cache_dir: Path, rows: list[Row], embeddings
     """P@1, a right one in the first five and mAP, with the labels' names as vocabulary."""
     names = sorted({label for row in rows for label in row["labels"]})  # type: ignore[attr-defined]
     texts = embed_vocabulary(encoder, names, cache_dir)
-    scorer = Scorer(literal(names), texts, encoder.references(), encoder.logit_scale)
+    references = encoder.references()
+    usual = None if references is None else statistics(texts, references)
+    scorer = Scorer(literal(names), texts, usual, encoder.logit_scale)
     index = {concept.label: i for i, concept in enumerate(scorer.vocabulary.concepts)}
     raw = scorer.score(embeddings.astype(np.float16).astype(np.float32)).raw
     truth = np.array([[name in row["labels"] for name in index] for row in rows])  # type: ignore[operator]

@@ -1,5 +1,6 @@
 """One thread that encodes and scores, in batches made of whatever images are ready, whoever sent them."""
 
+import itertools
 import logging
 import threading
 import time
@@ -18,7 +19,7 @@ from tasks.observe import Observer, Silent
 from tasks.ports import Embeddings, Encoder, Pixels
 from tasks.records import Embedding
 from taxonomy.categories import Categorizer
-from taxonomy.score import Scorer
+from taxonomy.score import Scorer, blocks
 
 logger = logging.getLogger(__name__)
 
@@ -58,19 +59,16 @@ class Judge:
     def rescore(self, stored: Sequence[Embedding]) -> list[Scored]:
         """Score embeddings in their stored form, which is the only one that is ever scored."""
         vectors: Embeddings = np.stack([embedding.unpack() for embedding in stored])
-        scores = self.scorer.score(vectors)
-        categories = {c.scheme.name: c.score(scores.chance, vectors) for c in self.categorizers}
-        return [
-            Scored(
-                embedding,
-                vectors[i],
-                scores.raw[i],
-                scores.chance[i],
-                scores.score[i],
-                {scheme: values[i] for scheme, values in categories.items()},
-            )
-            for i, embedding in enumerate(stored)
-        ]
+        scored = itertools.chain.from_iterable(map(self._block, blocks(vectors)))
+        return [Scored(embedding, *rest) for embedding, rest in zip(stored, scored, strict=False)]
+
+    def _block(self, rows: Embeddings) -> "Iterator[tuple[Values, Values, Values, Values, Mapping[str, Values]]]":
+        """Score (`BLOCK`, d): always as many rows, so that nothing depends on what else is in a batch."""
+        scores = self.scorer.block(rows)
+        categories = {c.scheme.name: c.score(scores.chance, rows) for c in self.categorizers}
+        for i, row in enumerate(rows):
+            schemes = {scheme: values[i] for scheme, values in categories.items()}
+            yield row, scores.raw[i], scores.chance[i], scores.score[i], schemes
 
 
 class Slot:

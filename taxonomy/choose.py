@@ -1,15 +1,39 @@
-"""From scores to keywords: what is shown, how much of it, and in which order."""
+"""From scores to keywords: what is shown, how much of it, and in which order.
 
+1. What reaches its threshold and a share of the best score.
+2. Where that is less than a policy's least number: the parents of those, which are as true as they are.
+3. Where it still is: what comes nearest, down to half of what was asked for. Below that a picture supports no more.
+
+Then all of it by score, of words that say the same only the surest, and no more than a policy wants.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taxonomy.concepts import Concept, Vocabulary
-from taxonomy.policy import Policy
+from taxonomy.concepts import TIERS, Concept, Vocabulary
+from taxonomy.policy import Policy, withheld
 
 DECIMALS = 4
 """Scores are rounded before they are compared, so that a last bit decides nothing."""
+SUPPORT = 0.5
+"""Of threshold and margin: what has less is not shown, however few words there are."""
+
+Values = NDArray[np.float32]
+
+
+class Why(StrEnum):
+    """What brought a keyword in."""
+
+    PASSED = "passed"
+    """It reached its threshold and the margin."""
+    IMPLIED = "implied"
+    """It is a parent of one that did."""
+    NEAREST = "nearest"
+    """It came near enough, where there were few."""
 
 
 class Chosen(NamedTuple):
@@ -20,49 +44,140 @@ class Chosen(NamedTuple):
     score: float
     raw: float
     source: Literal["vocabulary", "hierarchy"]
+    why: Why = Why.PASSED
 
 
 class Chooser:
     """Applies a policy to a vocabulary.
 
-    A word list taken literally is ranked and cut, nothing more: no evidence asked for, nothing hidden.
+    A word list taken literally is ranked and cut, nothing more: no evidence asked for, nothing hidden or folded.
+
+    Args:
+        vocabulary: m concepts.
+        policy: what a customer wants.
+        thresholds: by concept id, the least score, where it is not the policy's.
+
+    Attributes:
+        withheld: positions of the concepts that are never shown, each with the reason.
+        showable: (m,) whether each concept may be shown at all, whatever its score.
+        floors: (m,) the least score of each.
     """
 
-    def __init__(self, vocabulary: Vocabulary, policy: Policy) -> None:
+    def __init__(self, vocabulary: Vocabulary, policy: Policy, thresholds: Mapping[str, float] | None = None) -> None:
         self.vocabulary = vocabulary
         self.policy = policy
-        self._shown = np.array([vocabulary.flat or _shown(concept, policy) for concept in vocabulary.concepts])
-        # Where scores are equal the id decides, as a number: thousands of ids compared one by one would cost more time
-        # than all the rest of an image's words.
-        ids = [concept.id for concept in vocabulary.concepts]
-        self._rank = np.argsort(np.argsort(np.array(ids), kind="stable"), kind="stable")
+        self.withheld = withheld(policy, vocabulary)
+        self.floors = np.full(len(vocabulary.concepts), policy.thresholds.score)
+        for identifier, threshold in (thresholds or {}).items():
+            if identifier in vocabulary.index:
+                self.floors[vocabulary.index[identifier]] = threshold
+        self.showable = np.ones(len(vocabulary.concepts), bool)
+        self.showable[list(self.withheld)] = False
+        self._rank = _order(vocabulary)
+        self._same = {} if vocabulary.flat else _same(vocabulary)
 
-    def choose(self, raw: NDArray[np.float32], chance: NDArray[np.float32], score: NDArray[np.float32]) -> list[Chosen]:
+    def choose(self, raw: Values, chance: Values, score: Values) -> list[Chosen]:
         """One image's keywords from its values for every concept, (m,) each; the most useful first."""
-        rounded = np.where(self._shown, np.round(score.astype(np.float64), DECIMALS), -np.inf)
-        floor, margin, evidence = self.policy.thresholds
-        if not self.vocabulary.flat:
-            if raw.max() < evidence:
-                return []
-            floor = max(floor, margin * float(rounded.max()))
-        passed = np.flatnonzero(rounded >= floor)
-        order = passed[np.lexsort((self._rank[passed], -rounded[passed]))]
+        why = self._folded(self._selected(raw, score), score)
         return [
             Chosen(
                 self.vocabulary.concepts[i],
                 i,
-                float(rounded[i]),
-                round(float(raw[i]), DECIMALS),
+                _rounded(score[i]),
+                _rounded(raw[i]),
                 "hierarchy" if self._inherited(i, chance) else "vocabulary",
+                why[i],
             )
-            for i in map(int, order[: self.policy.max_keywords])
+            for i in self._ranked(why, score)[: self.policy.max_keywords]
         ]
 
-    def _inherited(self, position: int, chance: NDArray[np.float32]) -> bool:
+    def needed(self, score: Values, share: float = 1.0) -> NDArray[np.float64]:
+        """The least score (m,) at which each concept is shown in this picture, or `share` of it."""
+        if self.vocabulary.flat:
+            return self.floors
+        best = np.max(score, where=self.showable, initial=0)
+        needed: NDArray[np.float64] = share * np.maximum(self.floors, self.policy.thresholds.margin * best)
+        return needed
+
+    def _selected(self, raw: Values, score: Values) -> dict[int, Why]:
+        """Positions of what is shown, and why; folding and cutting come after."""
+        if not self.vocabulary.flat and raw.max() < self.policy.thresholds.raw:
+            return {}
+        passed = self._at_least(self.needed(score), score)
+        why = dict.fromkeys(passed, Why.PASSED)
+        if self.vocabulary.flat or not why:
+            return why
+        for position in self._ranked(why, score):
+            if len(why) < self.policy.min_keywords:
+                above = (self.vocabulary.index[c.id] for c in self.vocabulary.ancestors(self._concept(position)))
+                why |= {i: Why.IMPLIED for i in above if self.showable[i] and i not in why}
+        if (missing := self.policy.min_keywords - len(why)) > 0:
+            near = {i: Why.NEAREST for i in self._at_least(self.needed(score, SUPPORT), score) if i not in why}
+            why |= dict.fromkeys(self._ranked(near, score)[:missing], Why.NEAREST)
+        return why
+
+    def _at_least(self, needed: NDArray[np.float64], score: Values) -> list[int]:
+        # Rounded only where it may matter: of thousands of concepts a picture has a few dozen that come near.
+        near = map(int, np.flatnonzero(self.showable & (score >= needed - 10.0**-DECIMALS)))
+        return [i for i in near if _rounded(score[i]) >= round(float(needed[i]), DECIMALS)]
+
+    def _ranked(self, positions: Iterable[int], score: Values) -> list[int]:
+        """The highest score first; of equals, what buyers type more often, then by id."""
+        return sorted(positions, key=lambda i: (-_rounded(score[i]), self._rank[i]))
+
+    def _folded(self, why: dict[int, Why], score: Values) -> dict[int, Why]:
+        """Without words that say what a surer one says already."""
+        first: dict[int, int] = {}
+        for i in self._ranked((i for i in why if i in self._same), score):
+            first.setdefault(self._same[i], i)
+        return {i: reason for i, reason in why.items() if first.get(self._same.get(i, -1), i) == i}
+
+    def _inherited(self, position: int, chance: Values) -> bool:
         """Whether most of the evidence lies beneath the concept rather than in itself."""
-        total = float(chance[position : self.vocabulary.end[position]].sum())
-        return not self.vocabulary.flat and float(chance[position]) < total / 2
+        return not self.vocabulary.flat and float(chance[position]) < self.evidence(position, chance) / 2
+
+    def evidence(self, position: int, chance: Values) -> float:
+        """The chance of the concept and everything beneath it."""
+        return float(chance[position : self.vocabulary.end[position]].sum())
+
+    def twin(self, position: int, chosen: Iterable[int]) -> int | None:
+        """Which of the chosen ones says the same as this concept."""
+        group = self._same.get(position)
+        return next((i for i in chosen if i != position and group is not None and self._same.get(i) == group), None)
+
+    def _concept(self, position: int) -> Concept:
+        return self.vocabulary.concepts[position]
 
 
-def _shown(concept: Concept, policy: Policy) -> bool:
-    return "hidden" not in concept.flags and (policy.personal or not concept.personal)
+def _rounded(value: float | np.float32) -> float:
+    return round(float(value), DECIMALS)
+
+
+def _order(vocabulary: Vocabulary) -> list[int]:
+    """A place for each concept, by tier and id: ids compared one by one for every image would cost more time."""
+    order = sorted(
+        range(len(vocabulary.concepts)),
+        key=lambda i: (TIERS.index(vocabulary.concepts[i].tier), vocabulary.concepts[i].id),
+    )
+    place = [0] * len(order)
+    for rank, position in enumerate(order):
+        place[position] = rank
+    return place
+
+
+def _same(vocabulary: Vocabulary) -> dict[int, int]:
+    """Groups of concepts that read the same as keywords, such as the two cranes: position to a number of the group."""
+    groups: dict[str, list[int]] = {}
+    for position, concept in enumerate(vocabulary.concepts):
+        groups.setdefault(said(concept.label), []).append(position)
+    return {i: members[0] for members in groups.values() if len(members) > 1 for i in members}
+
+
+def said(label: str) -> str:
+    """What a label says, whatever its spelling: case, hyphens, a plural, `cup of coffee` for `coffee cup`."""
+    words = label.casefold().replace("-", " ").split()
+    if "of" in words[1:-1]:
+        middle = words.index("of", 1)
+        words = words[middle + 1 :] + words[:middle]
+    text = "".join(words)
+    return text[:-1] if len(text) > 3 and text.endswith("s") and not text.endswith("ss") else text

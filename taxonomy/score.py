@@ -8,6 +8,7 @@
    concept winning everything.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,8 @@ from taxonomy.concepts import Vocabulary
 
 Floats = NDArray[np.float32]
 
-VERSION = 1
-"""Of the arithmetic here, in `policy` and in `categories`: raised when the same embedding would get other words."""
+VERSION = 2
+"""Of the arithmetic here, in `choose` and in `categories`: raised when the same embedding would get other words."""
 
 BLOCK = 16
 """Rows scored at once, short blocks padded: a matrix product's last bits may depend on its shape, a record must not."""
@@ -38,49 +39,72 @@ class Scores(NamedTuple):
     score: Floats
 
 
+class Statistics(NamedTuple):
+    """What cosines with each concept are usually like: mean and deviation, (m,) each."""
+
+    mean: Floats
+    deviation: Floats
+
+
 class Scorer:
     """Scores embeddings against a vocabulary.
 
     Args:
         vocabulary: m concepts.
-        embeddings: theirs, (m, d), unit length.
-        references: embeddings of typical image contents, (r, d), unit length; `None` leaves cosines as they are.
+        embeddings: theirs, (m, d), unit length; copied.
+        usual: against hubs; `None` leaves cosines as they are.
         logit_scale: inverse temperature of the softmax.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, embeddings: Floats, references: Floats | None, logit_scale: float
+        self, vocabulary: Vocabulary, embeddings: Floats, usual: Statistics | None, logit_scale: float
     ) -> None:
         if len(embeddings) != len(vocabulary.concepts):
             raise ValueError(f"{len(embeddings)} embeddings for {len(vocabulary.concepts)} concepts")
         self.vocabulary = vocabulary
-        self._embeddings = embeddings
-        self._mean, self._gain = _hubs(embeddings, references)
+        gain = np.ones(len(embeddings), np.float32) if usual is None else _gain(usual.deviation)
+        self._offset = np.zeros(len(embeddings), np.float32) if usual is None else usual.mean * gain
+        # One concept a column, scaled already: a quarter faster than the rows as they are stored, and a pass less.
+        self._concepts = np.ascontiguousarray((embeddings * gain[:, None]).T)
         self._logit_scale = logit_scale
-        self._start = np.arange(len(embeddings))
-        self._end = np.array(vocabulary.end)
-        self._information = _information(self._end - self._start)
+        size = np.array(vocabulary.end) - np.arange(len(embeddings))
+        self._information = _information(size)
+        self._parents = np.flatnonzero(size > 1)
+        self._runs = np.column_stack([self._parents, np.array(vocabulary.end)[self._parents]]).ravel()
 
     def score(self, embeddings: Floats) -> Scores:
         """Score unit vectors (n, d). A row's values do not depend on the other rows."""
-        n, _ = embeddings.shape
-        parts = [self._block(embeddings[i : i + BLOCK]) for i in range(0, n, BLOCK)]
-        return Scores(*(np.concatenate(values)[:n] for values in zip(*parts, strict=True)))
+        parts = [self.block(block) for block in blocks(embeddings)]
+        return Scores(*(np.concatenate(values)[: len(embeddings)] for values in zip(*parts, strict=True)))
 
-    def _block(self, rows: Floats) -> Scores:
-        padded = np.zeros((BLOCK, rows.shape[1]), np.float32)
-        padded[: len(rows)] = rows
-        raw = (padded @ self._embeddings.T - self._mean) * self._gain
-        chance = softmax(raw * self._logit_scale)
-        score = raw if self.vocabulary.flat else self._up(chance) * self._information
-        return Scores(raw[: len(rows)], chance[: len(rows)], score[: len(rows)].astype(np.float32))
+    def block(self, rows: Floats) -> Scores:
+        """Score (`BLOCK`, d), as `blocks` gives them."""
+        raw = rows @ self._concepts
+        raw -= self._offset
+        # One column more than there are concepts, so that every subtree ends before the end.
+        powers = np.zeros((len(raw), raw.shape[1] + 1), np.float32)
+        chance = powers[:, :-1]
+        np.multiply(raw, self._logit_scale, out=chance)
+        chance -= chance.max(axis=1, keepdims=True)
+        np.exp(chance, out=chance)
+        chance /= chance.sum(axis=1, keepdims=True)
+        if self.vocabulary.flat:
+            return Scores(raw, chance, raw)
+        score = chance * self._information
+        if len(self._parents):
+            # A subtree is a run of neighbours; what lies between two runs is summed too, and dropped.
+            total = np.add.reduceat(powers, self._runs, axis=1)[:, ::2]
+            score[:, self._parents] = total * self._information[self._parents]
+        return Scores(raw, chance, score)
 
-    def _up(self, chance: Floats) -> NDArray[np.float64]:
-        """Each concept's chance and all that is beneath it: a subtree is a run, so a difference of running sums."""
-        running = np.zeros((len(chance), chance.shape[1] + 1))
-        np.cumsum(chance, axis=1, dtype=np.float64, out=running[:, 1:])
-        total: NDArray[np.float64] = running[:, self._end] - running[:, self._start]
-        return total
+
+def blocks(rows: Floats) -> Iterator[Floats]:
+    """Rows (n, d), `BLOCK` at a time, the last filled up with zeros."""
+    for start in range(0, len(rows), BLOCK):
+        block = np.zeros((BLOCK, rows.shape[1]), np.float32)
+        part = rows[start : start + BLOCK]
+        block[: len(part)] = part
+        yield block
 
 
 def softmax(logits: Floats) -> Floats:
@@ -90,15 +114,17 @@ def softmax(logits: Floats) -> Floats:
     return shares
 
 
-def _hubs(embeddings: Floats, references: Floats | None) -> tuple[Floats, Floats]:
-    """Each concept's mean cosine (m,), and the factor (m,) that brings its deviation to the vocabulary's average."""
-    if references is None:
-        return np.zeros(len(embeddings), np.float32), np.ones(len(embeddings), np.float32)
+def statistics(embeddings: Floats, references: Floats) -> Statistics:
+    """Statistics of concepts (m, d) over the embeddings of typical image contents, (r, d), unit length."""
     cosines = np.asarray(references) @ np.asarray(embeddings).T
-    deviation = cosines.std(axis=0)
-    # A concept that no reference tells apart (deviation 0) must not become infinitely sure.
+    return Statistics(cosines.mean(axis=0), cosines.std(axis=0))
+
+
+def _gain(deviation: Floats) -> Floats:
+    """The factor (m,) that brings each concept's deviation to the vocabulary's average."""
+    # A concept that nothing tells apart (deviation 0) must not become infinitely sure.
     gain: Floats = deviation.mean() / np.maximum(deviation, deviation.mean() / 4)
-    return cosines.mean(axis=0), gain
+    return gain
 
 
 def _information(size: NDArray[np.int64]) -> Floats:

@@ -24,10 +24,10 @@ from tasks.tag import Tagger
 from taxonomy import categories, files
 from taxonomy.categories import Categorizer
 from taxonomy.choose import Chooser
-from taxonomy.concepts import TaxonomyError, Vocabulary
+from taxonomy.concepts import PERSONAL, TaxonomyError, Vocabulary
 from taxonomy.policy import Policy
 from taxonomy.score import VERSION as SCORING
-from taxonomy.score import Scorer
+from taxonomy.score import Scorer, statistics
 from worker.captioners.composed import ComposedCaptioner
 from worker.encoders import load_encoder
 from worker.encoders.texts import embed_vocabulary
@@ -113,7 +113,8 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
         start += len(scheme.rows)
     policy = _policy(settings, encoder, vocabulary)
     captioner = ComposedCaptioner(vocabulary, embeddings)
-    scorer = Scorer(vocabulary, embeddings, references, encoder.logit_scale)
+    usual = None if references is None else statistics(embeddings, references)
+    scorer = Scorer(vocabulary, embeddings, usual, encoder.logit_scale)
     generation = generation_id(
         {
             "encoder": encoder.fingerprint,
@@ -140,7 +141,12 @@ def _policy(settings: Settings, encoder: Encoder, vocabulary: Vocabulary) -> Pol
         thresholds = thresholds._replace(score=encoder.literal_score)
     if settings.min_score is not None:
         thresholds = thresholds._replace(score=settings.min_score)
-    return Policy(settings.max_keywords, settings.languages, settings.personal, thresholds)
+    return Policy(
+        max_keywords=settings.max_keywords,
+        languages=settings.languages,
+        personal=PERSONAL if settings.personal else frozenset(),
+        thresholds=thresholds,
+    )
 
 
 class Runtime:

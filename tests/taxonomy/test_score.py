@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from taxonomy.choose import Chooser
 from taxonomy.concepts import Concept, Vocabulary, build, literal
 from taxonomy.policy import Policy, Thresholds
-from taxonomy.score import BLOCK, Floats, Scorer
+from taxonomy.score import BLOCK, Floats, Scorer, statistics
 
 
 def random_tree(rng: np.random.Generator, size: int) -> Vocabulary:
@@ -24,7 +24,8 @@ def directions(rng: np.random.Generator, n: int, d: int = 8) -> Floats:
 def test_a_score_is_the_chance_of_the_subtree_times_its_information(seed: int, size: int) -> None:
     rng = np.random.default_rng(seed)
     vocabulary = random_tree(rng, size)
-    scores = Scorer(vocabulary, directions(rng, size), directions(rng, 5), 10.0).score(directions(rng, 3))
+    concepts = directions(rng, size)
+    scores = Scorer(vocabulary, concepts, statistics(concepts, directions(rng, 5)), 10.0).score(directions(rng, 3))
 
     np.testing.assert_allclose(scores.chance.sum(axis=1), 1, rtol=1e-5)
     for i, concept in enumerate(vocabulary.concepts):
@@ -36,7 +37,8 @@ def test_a_score_is_the_chance_of_the_subtree_times_its_information(seed: int, s
 def test_a_row_does_not_depend_on_its_batch() -> None:
     rng = np.random.default_rng(3)
     vocabulary, images = random_tree(rng, 300), directions(rng, 3 * BLOCK + 5, 64)
-    scorer = Scorer(vocabulary, directions(rng, 300, 64), directions(rng, 50, 64), 20.0)
+    concepts = directions(rng, 300, 64)
+    scorer = Scorer(vocabulary, concepts, statistics(concepts, directions(rng, 50, 64)), 20.0)
     together = scorer.score(images)
 
     for i in (0, 1, BLOCK, len(images) - 1):
@@ -52,7 +54,7 @@ def test_hub_correction_takes_out_what_is_near_everything() -> None:
     vocabulary = literal(["hub", "special"])
     concepts = np.concatenate([hub / np.linalg.norm(hub), special])
 
-    corrected = Scorer(vocabulary, concepts, references, 1.0).score(references).raw
+    corrected = Scorer(vocabulary, concepts, statistics(concepts, references), 1.0).score(references).raw
 
     np.testing.assert_allclose(corrected.mean(axis=0), 0, atol=1e-5)
     deviations = corrected.std(axis=0)
