@@ -164,11 +164,11 @@ def means(values: Values, seed: int, resamples: int = RESAMPLES) -> list[Figure]
     has = ~np.isnan(values)
     if not n:
         return [NO_FIGURE] * values.shape[1]
-    filled = np.where(has, values, 0.0)
+    filled, there = np.where(has, values, 0.0), has.astype(np.float64)
     drawn = np.concatenate(
-        [_ratio(rows @ filled, rows @ has) for rows in _weights(n, resamples, np.random.default_rng(seed))]
+        [_ratio(rows @ filled, rows @ there) for rows in _weights(n, resamples, np.random.default_rng(seed))]
     )
-    value, images = _ratio(filled.sum(axis=0), has.sum(axis=0).astype(np.float64)), has.sum(axis=0)
+    value, images = _ratio(filled.sum(axis=0), there.sum(axis=0)), has.sum(axis=0)
     return [
         Figure(float(value[j]), *_interval(drawn[:, j]), int(images[j])) if images[j] else NO_FIGURE
         for j in range(values.shape[1])

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 
@@ -93,21 +93,27 @@ def _forms(term: str) -> Iterator[str]:
         yield f"{text}es"
 
 
+def _nowhere() -> Positions:
+    return np.zeros(0, np.intp)
+
+
 @dataclass(frozen=True)
 class Meaning:
     """What a true term stands for among the m concepts that are scored; any of them, where it is ambiguous.
 
     Attributes:
-        concepts: the term's, of the whole vocabulary.
+        term: as somebody wrote it.
+        concepts: the term's, of the whole vocabulary; none where it has no such word.
         exact: positions of those that are scored; none where the encoder cannot tell them.
         above: positions of their ancestors.
         beneath: positions of everything below them.
     """
 
-    concepts: tuple[Concept, ...]
-    exact: Positions
-    above: Positions
-    beneath: Positions
+    term: str
+    concepts: tuple[Concept, ...] = ()
+    exact: Positions = field(default_factory=_nowhere)
+    above: Positions = field(default_factory=_nowhere)
+    beneath: Positions = field(default_factory=_nowhere)
 
     @cached_property
     def facets(self) -> frozenset[str]:
@@ -133,7 +139,7 @@ class Meanings:
         """A term's meaning; `None` where the vocabulary has no such word."""
         if term not in self._known:
             concepts = self._lexicon.find(term)
-            self._known[term] = self._meaning(concepts) if concepts else None
+            self._known[term] = self._meaning(term, concepts) if concepts else None
         return self._known[term]
 
     def all(self, terms: Iterable[str]) -> tuple[list[Meaning], list[str]]:
@@ -147,7 +153,7 @@ class Meanings:
                 found[tuple(sorted(concept.id for concept in meaning.concepts))] = meaning
         return list(found.values()), unknown
 
-    def _meaning(self, concepts: tuple[Concept, ...]) -> Meaning:
+    def _meaning(self, term: str, concepts: tuple[Concept, ...]) -> Meaning:
         whole = self._whole
         above = {up.id for concept in concepts for up in whole.ancestors(concept)}
         beneath = set()
@@ -155,9 +161,8 @@ class Meanings:
             start = whole.index[concept.id]
             beneath |= {below.id for below in whole.concepts[start + 1 : whole.end[start]]}
         exact = {concept.id for concept in concepts}
-        return Meaning(
-            concepts, self._positions(exact), self._positions(above - exact), self._positions(beneath - exact - above)
-        )
+        parts = map(self._positions, (exact, above - exact, beneath - exact - above))
+        return Meaning(term, concepts, *parts)
 
     def _positions(self, ids: set[str]) -> Positions:
         return np.array(sorted(self._scored.index[i] for i in ids if i in self._scored.index), np.intp)

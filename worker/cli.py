@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tasks.errors import ConfigurationError, StockmetaError
-from worker import cli_failed, cli_listen, console, logs
+from worker import cli_failed, cli_listen, cli_measure, console, logs
 from worker.settings import load_settings
 
 app = typer.Typer(
@@ -206,6 +206,9 @@ def demo(
     from worker.commands import demo as command
 
     raise typer.Exit(command.run(load_settings(model=model, languages=language), photos, out))
+
+
+cli_measure.register(app)
 
 
 def main() -> None:
