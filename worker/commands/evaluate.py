@@ -160,9 +160,7 @@ class Report:
         """For people: figures, facets, what goes wrong most often."""
         results = self.done.results
         names = list(results.readings)
-        table = [
-            [name, *(ranged(results.readings[reading][name]) for reading in names)] for name in names_of(self.asked.ks)
-        ]
+        figures = [[name, *(ranged(f[name]) for f in results.readings.values())] for name in names_of(self.asked.ks)]
         facets = [[f.facet, str(f.terms), *map(ranged, f.figures.values())] for f in results.facets]
         return [
             *self.summary(),
