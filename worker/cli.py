@@ -83,6 +83,13 @@ def tag(
     personal: Annotated[
         bool | None, typer.Option("--personal/--no-personal", help="Keywords for age, gender, origin and the like.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say in each line why its keywords are there, and why others are not.")
+    ] = False,
+    about: Annotated[
+        list[str] | None,
+        typer.Option(help="Explain this concept in any case; may be given again.", metavar="TERM"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the images that would be tagged.")] = False,
 ) -> None:
     """Tag images here and now: one JSON record a line, in the order given.
@@ -94,6 +101,7 @@ def tag(
       stockmeta tag photos/
       stockmeta tag photos/ --out sidecars/ --language en,ko > records.ndjson
       find . -name '*.jpg' | stockmeta tag - --vocabulary words.txt --max-keywords 5
+      stockmeta tag photo.jpg --about cat | jq '.explanation[] | {name, rank, score, needed, reason}'
     """  # noqa: D301 - \b keeps the lines of the examples apart
     from worker.commands import tag as command
 
@@ -106,7 +114,7 @@ def tag(
         min_score=min_score,
         personal=personal,
     )
-    raise typer.Exit(command.run(settings, paths, out, dry_run=dry_run))
+    raise typer.Exit(command.run(settings, paths, out, dry_run=dry_run, explain=explain, about=about or ()))
 
 
 @app.command()

@@ -3,9 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonomy.choose import Chooser
 from taxonomy.concepts import Concept, Vocabulary, build, literal
-from taxonomy.policy import Policy, Thresholds
 from taxonomy.score import BLOCK, Floats, Scorer, statistics
 
 
@@ -70,48 +68,3 @@ def test_a_flat_list_ranks_by_the_corrected_cosine() -> None:
 def test_one_embedding_for_each_concept() -> None:
     with pytest.raises(ValueError, match="2 embeddings for 3 concepts"):
         Scorer(literal(["a", "b", "c"]), directions(np.random.default_rng(0), 2), None, 1.0)
-
-
-ZOO = build(
-    [
-        Concept("organism", "organism", flags=frozenset({"hidden"})),
-        Concept("animal", "animal", parent="organism"),
-        Concept("elephant", "elephant", parent="animal"),
-        Concept("camel", "camel", parent="animal"),
-        Concept("woman", "woman", flags=frozenset({"personal:gender"})),
-    ]
-)
-
-
-def chosen(policy: Policy, chance: list[float], score: list[float], raw: float = 0.5) -> list[tuple[str, str]]:
-    values = [np.array(row, np.float32) for row in ([raw] * 5, chance, score)]
-    return [(word.concept.id, word.source) for word in Chooser(ZOO, policy).choose(*values)]
-
-
-CHANCE, SCORE = [0.0, 0.05, 0.6, 0.15, 0.2], [0.2, 0.4, 0.6, 0.15, 0.2]
-
-
-def test_keywords_are_ranked_and_say_where_they_come_from() -> None:
-    expected = [("elephant", "vocabulary"), ("animal", "hierarchy"), ("camel", "vocabulary")]
-    assert chosen(Policy(), CHANCE, SCORE) == expected
-
-
-def test_personal_attributes_are_shown_when_asked_for() -> None:
-    assert ("woman", "vocabulary") in chosen(Policy(personal=True), CHANCE, SCORE)
-
-
-@pytest.mark.parametrize(
-    ("policy", "expected"),
-    [
-        (Policy(max_keywords=1), ["elephant"]),
-        (Policy(thresholds=Thresholds(score=0.3)), ["elephant", "animal"]),
-        (Policy(thresholds=Thresholds(margin=0.9)), ["elephant"]),
-        (Policy(thresholds=Thresholds(raw=0.6)), []),
-    ],
-)
-def test_thresholds(policy: Policy, expected: list[str]) -> None:
-    assert [word for word, _ in chosen(policy, CHANCE, SCORE)] == expected
-
-
-def test_ties_go_by_id() -> None:
-    assert [word for word, _ in chosen(Policy(), CHANCE, [0.0, 0.3, 0.3, 0.3, 0.0])] == ["animal", "camel", "elephant"]

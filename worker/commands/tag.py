@@ -4,6 +4,7 @@ import collections
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.errors import ConfigurationError
@@ -11,6 +12,7 @@ from tasks.layout import FOLDER_KEYS, Layout
 from tasks.records import Outcome, Status
 from tasks.tag import tag_many
 from worker import console
+from worker.explainer import Explainer
 from worker.inputs import Inputs, expand
 from worker.runtime import Runtime, load_model
 from worker.settings import Settings
@@ -19,8 +21,20 @@ from worker.storage.local import LocalStore
 OK, SOME_FAILED = 0, 1
 
 
-def run(settings: Settings, paths: list[str], out: Path | None, *, dry_run: bool) -> int:
-    """Tag what was given, write records to standard output and, with `out`, sidecars; returns the exit status."""
+def run(
+    settings: Settings,
+    paths: list[str],
+    out: Path | None,
+    *,
+    dry_run: bool,
+    explain: bool = False,
+    about: Sequence[str] = (),
+) -> int:
+    """Tag what was given, write records to standard output and, with `out`, sidecars; returns the exit status.
+
+    `explain` adds to each record that is written out, not to sidecars, why its keywords are there; `about` names
+    concepts that are spoken of in any case.
+    """
     inputs = _inputs(settings, paths, out)
     if dry_run:
         return _list(inputs)
@@ -33,10 +47,11 @@ def run(settings: Settings, paths: list[str], out: Path | None, *, dry_run: bool
     total = None if "-" in paths or not sys.stderr.isatty() else sum(1 for _ in _inputs(settings, paths, out))
     with console.bars() as bars:
         model = load_model(settings, bars.update)
+        explainer = Explainer(model, about) if explain or about else None
         tally = Tally()
         with Runtime(settings, model, inputs.stores, sidecars, retry_terminal=True) as runtime:
             for outcome in tag_many(runtime.tagger, inputs, settings.threads):
-                console.emit(outcome.record.to_json())
+                console.emit(explainer.explained(outcome.record) if explainer else outcome.record.to_json())
                 tally.add(outcome)
                 bars.update("tagging", tally.total, total)
     console.say(tally.summary(inputs.left))
