@@ -137,8 +137,8 @@ class Chooser:
         return not self.vocabulary.flat and float(chance[position]) < self.evidence(position, chance) / 2
 
     def evidence(self, position: int, chance: Values) -> float:
-        """The chance of the concept and everything beneath it."""
-        return float(chance[position : self.vocabulary.end[position]].sum())
+        """The chance of the concept, of everything beneath it and of what implies it."""
+        return sum(float(chance[start:end].sum()) for start, end in self.vocabulary.runs(position))
 
     def twin(self, position: int, chosen: Iterable[int]) -> int | None:
         """Which of the chosen ones says the same as this concept."""

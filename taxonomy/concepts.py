@@ -70,13 +70,16 @@ class Vocabulary:
         concepts: parents before children.
         end: for each concept, the index after the last one beneath it.
         flat: a plain word list, taken literally: no tree, no policy, nothing hidden or folded.
-        translations: language to id to labels, the preferred one first.
+        translations: language to id to labels, the preferred one first; for English only what is shown instead of the
+            concept's own label, where a policy says so.
+        implied: id to ids of concepts elsewhere in the tree where it is true as well: where a bed is, it is indoors.
     """
 
     concepts: tuple[Concept, ...]
     end: tuple[int, ...]
     flat: bool = False
     translations: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    implied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -104,17 +107,18 @@ class Vocabulary:
             (c.id, c.words, c.hint, c.parent, c.facet, c.grammar, c.tier, sorted(c.flags)) for c in self.concepts
         ]
         labels = sorted((language, sorted(table.items())) for language, table in self.translations.items())
-        return hashlib.sha256(repr((self.flat, content, labels)).encode()).hexdigest()[:16]
+        content_of_all = (self.flat, content, labels, sorted(self.implied.items()))
+        return hashlib.sha256(repr(content_of_all).encode()).hexdigest()[:16]
 
     @property
     def languages(self) -> tuple[str, ...]:
         """English, and what there are label files for."""
-        return ("en", *sorted(self.translations))
+        return ("en", *sorted(set(self.translations) - {"en"}))
 
     def labels(self, concept: Concept, languages: Iterable[str]) -> dict[str, str]:
         """Labels of a concept by language, English always; a language without one is left out."""
         found = {"en": concept.label}
-        for language in languages:
+        for language in ("en", *languages):
             if names := self.translations.get(language, {}).get(concept.id):
                 found[language] = names[0]
         return found
@@ -124,6 +128,15 @@ class Vocabulary:
         while concept.parent is not None:
             concept = self.concepts[self.index[concept.parent]]
             yield concept
+
+    def runs(self, position: int) -> list[tuple[int, int]]:
+        """Where the evidence for a concept lies: its subtree, and those of what implies it; apart, and in order."""
+        sources = (self.index[source] for source in self.implied.get(self.concepts[position].id, ()))
+        runs: list[tuple[int, int]] = []
+        for start in sorted({position, *sources}):
+            if not runs or start >= runs[-1][1]:
+                runs.append((start, self.end[start]))
+        return runs
 
     def only(self, facets: frozenset[str]) -> "Vocabulary":
         """The concepts of these kinds; a concept whose parent goes moves up to the nearest ancestor that stays."""
@@ -135,7 +148,12 @@ class Vocabulary:
         for concept in kept:
             parent = next((above.id for above in self.ancestors(concept) if above.id in ids), None)
             moved.append(replace(concept, parent=parent))
-        return build(moved, translations=self.translations)
+        implied = {
+            target: sources
+            for target, named in self.implied.items()
+            if target in ids and (sources := tuple(source for source in named if source in ids))
+        }
+        return build(moved, translations=self.translations, implied=implied)
 
 
 def build(
@@ -143,8 +161,13 @@ def build(
     *,
     flat: bool = False,
     translations: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None,
+    implied: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Vocabulary:
-    """Put concepts in tree order. Raises `TaxonomyError` for a repeated id, a missing parent or a cycle."""
+    """Put concepts in tree order.
+
+    Raises:
+        TaxonomyError: for a repeated id, a missing parent, a cycle, or an implied concept that is not there.
+    """
     children: dict[str | None, list[Concept]] = {}
     ids: set[str] = set()
     for concept in concepts:
@@ -156,6 +179,10 @@ def build(
         raise TaxonomyError(
             f"no concept has the id {missing[0]!r}, which {children[missing[0]][0].name!r} calls parent"
         )
+
+    for target, sources in (implied or {}).items():
+        if lost := {target, *sources} - ids:
+            raise TaxonomyError(f"no concept has the id {min(lost)!r}, which is said to imply or be implied")
 
     ordered: list[Concept] = []
     end: list[int] = []
@@ -171,9 +198,9 @@ def build(
         end.append(0)
         stack.extend(reversed(children.get(entry.id, [])))
     if len(ordered) < len(concepts):
-        lost = ids - {concept.id for concept in ordered}
-        raise TaxonomyError(f"these concepts are each other's parents: {', '.join(sorted(lost)[:5])}")
-    return Vocabulary(tuple(ordered), tuple(end), flat, translations or {})
+        loop = ids - {concept.id for concept in ordered}
+        raise TaxonomyError(f"these concepts are each other's parents: {', '.join(sorted(loop)[:5])}")
+    return Vocabulary(tuple(ordered), tuple(end), flat, translations or {}, implied or {})
 
 
 def literal(terms: Iterable[str]) -> Vocabulary:

@@ -14,6 +14,9 @@
     synonyms    other words for the same thing, separated by `|`
     flags       separated by `|`: hidden (means nothing to a buyer, never shown), personal:age, personal:gender …
 
+`data/implied.tsv` has what the tree cannot say, since a concept has one parent: concept, the names of those elsewhere in
+the tree that imply it in a picture (`|` between them; what is beneath them is included).
+
 `data/labels/<language>.tsv` adds a language: id, label, synonyms.
 
 Lines that begin with `#` are comments.
@@ -39,7 +42,8 @@ def load(path: Path | None = None) -> Vocabulary:
         data = files("taxonomy") / "data"
         tables = {Path(entry.name).stem: entry for entry in (data / "labels").iterdir() if entry.name.endswith(".tsv")}
         translations = {language: read_labels(tables[language]) for language in sorted(tables)}
-        return build(list(read_concepts(data / "concepts.tsv")), translations=translations)
+        concepts = list(read_concepts(data / "concepts.tsv"))
+        return build(concepts, translations=translations, implied=read_implied(data / "implied.tsv", concepts))
     try:
         first = path.read_text(encoding="utf-8-sig").partition("\n")[0]
         if first.startswith("id\tlabel"):
@@ -94,6 +98,18 @@ def read_labels(path: Traversable | Path) -> dict[str, tuple[str, ...]]:
         row["id"]: (row["label"], *_split(row["synonyms"]))
         for _, row in read_table(path, ("id", "label"), ("id", "label", "synonyms"))
     }
+
+
+def read_implied(path: Traversable | Path, concepts: Sequence[Concept]) -> dict[str, tuple[str, ...]]:
+    """Ids of the concepts that imply another, by its id. Raises `TaxonomyError` with the line."""
+    ids = {concept.name: concept.id for concept in concepts}
+    implied = {}
+    for line, row in read_table(path, ("concept", "implied by"), ("concept", "implied by")):
+        names = (row["concept"], *_split(row["implied by"]))
+        if unknown := [name for name in names if name not in ids]:
+            raise TaxonomyError(f"{path}:{line}: {unknown[0]!r} is not a concept")
+        implied[ids[row["concept"]]] = tuple(ids[name] for name in names[1:])
+    return implied
 
 
 def read_table(
