@@ -8,9 +8,7 @@ from tasks.ports import Captioner
 from tasks.records import Category, Flag, Image, ImageRef, Keyword, Outcome, Record, Source, Status, Visual
 from taxonomy.categories import Categorizer
 from taxonomy.choose import Chooser, Chosen
-
-FLAGS = ("mature", "minor", "brand", "text")
-"""What a person should look at before an image is sold. No encoder is asked yet, and the record says so."""
+from taxonomy.review import Reviewer
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,7 @@ class Describer:
 
     chooser: Chooser
     categorizers: tuple[Categorizer, ...]
+    reviewer: Reviewer
     captioner: Captioner
     provenance: Provenance
 
@@ -45,7 +44,7 @@ class Describer:
             alt_text=words.alt_text if words else None,
             keywords=tuple(self._keyword(rank, word) for rank, word in enumerate(chosen, 1)),
             categories=self._categories(scored) if chosen else {},
-            flags=tuple(Flag(name, "not assessed", "this version asks no encoder for it") for name in FLAGS),
+            flags=tuple(Flag(*finding) for finding in self.reviewer.judge(scored.flags)),
             visual=visual,
             embedding=scored.stored,
         )

@@ -19,6 +19,7 @@ from tasks.observe import Observer, Silent
 from tasks.ports import Embeddings, Encoder, Pixels
 from tasks.records import Embedding
 from taxonomy.categories import Categorizer
+from taxonomy.review import Reviewer
 from taxonomy.score import Scorer, blocks
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,10 @@ Arrival = tuple[Pixels, "Future[Scored]"]
 
 
 class Scored(NamedTuple):
-    """One image's embedding as stored, and its values for every concept (m,) and every scheme's categories (k,)."""
+    """One image's embedding as stored, and its values for every concept (m,) and every scheme's categories (k,).
+
+    `flags` are the shares of the review flags' prompts, (p,).
+    """
 
     stored: Embedding
     vector: Values
@@ -36,6 +40,7 @@ class Scored(NamedTuple):
     chance: Values
     score: Values
     categories: Mapping[str, Values]
+    flags: Values
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Judge:
     encoder: Encoder
     scorer: Scorer
     categorizers: Sequence[Categorizer]
+    reviewer: Reviewer
 
     def probe(self) -> None:
         """Judge a picture that no model refuses. Raises whatever a model or a device that fails raises."""
@@ -62,13 +68,16 @@ class Judge:
         scored = itertools.chain.from_iterable(map(self._block, blocks(vectors)))
         return [Scored(embedding, *rest) for embedding, rest in zip(stored, scored, strict=False)]
 
-    def _block(self, rows: Embeddings) -> "Iterator[tuple[Values, Values, Values, Values, Mapping[str, Values]]]":
+    def _block(
+        self, rows: Embeddings
+    ) -> "Iterator[tuple[Values, Values, Values, Values, Mapping[str, Values], Values]]":
         """Score (`BLOCK`, d): always as many rows, so that nothing depends on what else is in a batch."""
         scores = self.scorer.block(rows)
         categories = {c.scheme.name: c.score(scores.chance, rows) for c in self.categorizers}
+        flags = self.reviewer.score(rows)
         for i, row in enumerate(rows):
             schemes = {scheme: values[i] for scheme, values in categories.items()}
-            yield row, scores.raw[i], scores.chance[i], scores.score[i], schemes
+            yield row, scores.raw[i], scores.chance[i], scores.score[i], schemes, flags[i]
 
 
 class Slot:

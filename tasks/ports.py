@@ -136,6 +136,7 @@ class Encoder(Protocol):
         fingerprint: changes when the weights, the architecture, the preprocessing or the engine's precision do; hex.
         text_fingerprint: changes when texts would get other embeddings; hex.
         facets: kinds of concept it can tell; others are not scored.
+        flags: the review flags that it can tell, of `taxonomy.review.FLAGS`; others read `not assessed`.
         thresholds: what counts as evidence in its scores.
         literal_score: no word of a plain list whose `raw` is lower.
         batch: the number of images at which it is fastest.
@@ -149,6 +150,7 @@ class Encoder(Protocol):
     fingerprint: str
     text_fingerprint: str
     facets: frozenset[str]
+    flags: frozenset[str]
     thresholds: Thresholds
     literal_score: float
     batch: int

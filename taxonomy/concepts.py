@@ -123,6 +123,10 @@ class Vocabulary:
                 found[language] = names[0]
         return found
 
+    def shown(self, concept: Concept) -> str:
+        """The English word for a concept: its label, or what a policy prefers."""
+        return self.labels(concept, ())["en"]
+
     def ancestors(self, concept: Concept) -> Iterator[Concept]:
         """Parent, grandparent and so on, nearest first."""
         while concept.parent is not None:

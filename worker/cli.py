@@ -39,6 +39,12 @@ Vocabulary = Annotated[
     Path | None,
     typer.Option(help="A text file with one term a line, taken literally, or a taxonomy file.", metavar="FILE"),
 ]
+Policy = Annotated[
+    Path | None,
+    typer.Option(
+        help="A policy file: own words, what is allowed and denied, limits; see docs/policy.md.", metavar="FILE"
+    ),
+]
 Language = Annotated[str | None, typer.Option(help="Languages of the keywords' labels, such as en,ko.")]
 Library = Annotated[
     str | None, typer.Option(help="The images: a folder, or s3://bucket/prefix.", metavar="LIBRARY", show_default=False)
@@ -75,6 +81,7 @@ def tag(
     model: Model = None,
     engine: Engine = None,
     vocabulary: Vocabulary = None,
+    policy: Policy = None,
     language: Language = None,
     max_keywords: Annotated[int | None, typer.Option(help="At most so many keywords an image.", min=1)] = None,
     min_score: Annotated[
@@ -100,6 +107,7 @@ def tag(
     Examples:
       stockmeta tag photos/
       stockmeta tag photos/ --out sidecars/ --language en,ko > records.ndjson
+      stockmeta tag photos/ --policy policy.toml
       find . -name '*.jpg' | stockmeta tag - --vocabulary words.txt --max-keywords 5
       stockmeta tag photo.jpg --about cat | jq '.explanation[] | {name, rank, score, needed, reason}'
     """  # noqa: D301 - \b keeps the lines of the examples apart
@@ -109,6 +117,7 @@ def tag(
         model=model,
         engine=engine,
         vocabulary=vocabulary,
+        policy=policy,
         languages=language,
         max_keywords=max_keywords,
         min_score=min_score,
@@ -127,6 +136,7 @@ def worker(
     model: Model = None,
     engine: Engine = None,
     vocabulary: Vocabulary = None,
+    policy: Policy = None,
     language: Language = None,
     concurrency: Annotated[int | None, typer.Option(help="Messages in hand at once.", min=1)] = None,
     http_port: Annotated[int | None, typer.Option(help="Serve /metrics, /healthz and /readyz on this port.")] = None,
@@ -153,6 +163,7 @@ def worker(
         model=model,
         engine=engine,
         vocabulary=vocabulary,
+        policy=policy,
         languages=language,
         concurrency=concurrency,
         http_port=http_port,
@@ -187,6 +198,7 @@ def check(
     model: Model = None,
     engine: Engine = None,
     vocabulary: Vocabulary = None,
+    policy: Policy = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Say what is configured, try it, and say what works: versions, vocabulary, model, engine, decoder, broker, store.
@@ -195,7 +207,9 @@ def check(
     """
     from worker.commands import check as command
 
-    raise typer.Exit(command.run(load_settings(model=model, engine=engine, vocabulary=vocabulary), as_json=as_json))
+    raise typer.Exit(
+        command.run(load_settings(model=model, engine=engine, vocabulary=vocabulary, policy=policy), as_json=as_json)
+    )
 
 
 @app.command()
@@ -208,12 +222,13 @@ def demo(
         "demo-output"
     ),
     model: Model = None,
+    policy: Policy = None,
     language: Language = "en,ko",
 ) -> None:
     """Run the real thing on a few photographs: a queue, a worker, sidecars, and a contact sheet to look at."""
     from worker.commands import demo as command
 
-    raise typer.Exit(command.run(load_settings(model=model, languages=language), photos, out))
+    raise typer.Exit(command.run(load_settings(model=model, policy=policy, languages=language), photos, out))
 
 
 cli_measure.register(app)

@@ -15,8 +15,9 @@ from taxonomy.truth import Meaning, Meanings
 from worker import console
 from worker.inputs import Inputs
 from worker.label_files import Labelled, Labels, read_labels
-from worker.runtime import Model, Progress, Runtime, load_vocabulary
+from worker.runtime import Model, Progress, Runtime
 from worker.settings import Settings
+from worker.vocabulary import load_vocabulary
 
 SHOWN_TROUBLES = 10
 

@@ -7,6 +7,7 @@ from io import BytesIO
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import PIL.Image
 from threadpoolctl import threadpool_limits
 
@@ -17,15 +18,17 @@ from tasks.generation import generation_id, open_generation
 from tasks.inference import Inference, Judge
 from tasks.layout import Layout
 from tasks.observe import Observer, Silent
-from tasks.ports import Encoder, Store
+from tasks.ports import Embeddings, Encoder, Store
 from tasks.publish import Publisher
 from tasks.records import SCHEMA, Image
 from tasks.tag import Tagger
-from taxonomy import categories, files
+from taxonomy import categories
 from taxonomy.categories import Categorizer
 from taxonomy.choose import Chooser
-from taxonomy.concepts import PERSONAL, TaxonomyError, Vocabulary
+from taxonomy.concepts import Vocabulary
+from taxonomy.limits import load_limits
 from taxonomy.policy import Policy
+from taxonomy.review import Reviewer, assessed, load_flags
 from taxonomy.score import VERSION as SCORING
 from taxonomy.score import Scorer, statistics
 from worker.captioners.composed import ComposedCaptioner
@@ -35,8 +38,11 @@ from worker.images.decode import VERSION as DECODING
 from worker.images.decode import Limits
 from worker.images.pool import DecoderPool
 from worker.settings import Settings
+from worker.vocabulary import load_wording, with_thresholds
 
 logger = logging.getLogger(__name__)
+
+NO_PROMPTS: Embeddings = np.zeros((0, 1), np.float32)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -57,19 +63,6 @@ class Model:
         return self.describer.provenance
 
 
-def load_vocabulary(settings: Settings) -> Vocabulary:
-    """The vocabulary that the settings name, with the languages that they ask for. Raises `ConfigurationError`."""
-    try:
-        vocabulary = files.load(settings.vocabulary)
-    except TaxonomyError as error:
-        raise ConfigurationError(str(error)) from error
-    unknown = [language for language in settings.languages if language not in vocabulary.languages]
-    if unknown and not vocabulary.flat:
-        known = ", ".join(vocabulary.languages)
-        raise ConfigurationError(f"the vocabulary has no labels in {unknown[0]!r}; it has {known}")
-    return vocabulary
-
-
 def make_encoder(settings: Settings) -> Encoder:
     """The encoder that the settings name. Raises `ConfigurationError`."""
     return load_encoder(
@@ -87,9 +80,9 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
     # Scoring is a small matrix product a batch. With more threads OpenBLAS splits it, and its idle threads spin on the
     # cores that decode: measured, scoring took twice its own time in processor time.
     threadpool_limits(1, user_api="blas")
-    shipped = load_vocabulary(settings)
+    wording = load_wording(settings)
     encoder = make_encoder(settings)
-    vocabulary = shipped.only(encoder.facets)
+    vocabulary = wording.vocabulary.only(encoder.facets)
     if not vocabulary.concepts:
         raise ConfigurationError(f"the vocabulary has no concepts of a kind that {encoder.model} can tell")
 
@@ -111,8 +104,10 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
         rows = prompts[start : start + len(scheme.rows)]
         categorizers.append(Categorizer(scheme, vocabulary, rows, references, encoder.logit_scale))
         start += len(scheme.rows)
-    policy = _policy(settings, encoder, vocabulary)
-    captioner = ComposedCaptioner(vocabulary, embeddings)
+    policy = with_thresholds(wording.policy, encoder, vocabulary)
+    chooser = Chooser(vocabulary, policy)
+    captioner = ComposedCaptioner(vocabulary, embeddings, load_limits(policy.agencies), chooser.withheld)
+    reviewer = _reviewer(settings, encoder, policy)
     usual = None if references is None else statistics(embeddings, references)
     scorer = Scorer(vocabulary, embeddings, usual, encoder.logit_scale)
     generation = generation_id(
@@ -123,30 +118,25 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
             "captioner": captioner.fingerprint,
             "vocabulary": vocabulary.fingerprint,
             "categories": repr(schemes),
-            "policy": repr(policy),
+            "policy": policy.fingerprint,
+            "review": repr(reviewer.flags),
             "logit_scale": repr(encoder.logit_scale),
             "arithmetic": repr((DECODING, SCORING)),
             "schema": SCHEMA,
         }
     )
     provenance = Provenance(generation, encoder.model, encoder.engine, vocabulary.fingerprint)
-    judge = Judge(encoder, scorer, categorizers)
-    describer = Describer(Chooser(vocabulary, policy), tuple(categorizers), captioner, provenance)
+    judge = Judge(encoder, scorer, categorizers, reviewer)
+    describer = Describer(chooser, tuple(categorizers), reviewer, captioner, provenance)
     return Model(encoder, vocabulary, judge, describer)
 
 
-def _policy(settings: Settings, encoder: Encoder, vocabulary: Vocabulary) -> Policy:
-    thresholds = encoder.thresholds
-    if vocabulary.flat:
-        thresholds = thresholds._replace(score=encoder.literal_score)
-    if settings.min_score is not None:
-        thresholds = thresholds._replace(score=settings.min_score)
-    return Policy(
-        max_keywords=settings.max_keywords,
-        languages=settings.languages,
-        personal=PERSONAL if settings.personal else frozenset(),
-        thresholds=thresholds,
-    )
+def _reviewer(settings: Settings, encoder: Encoder, policy: Policy) -> Reviewer:
+    flags = load_flags()
+    prompts = [prompt for flag in assessed(flags, encoder.flags, policy.review) for prompt in flag.prompts]
+    # As they stand: the flags' prompts are whole sentences.
+    embeddings = embed_vocabulary(encoder, prompts, settings.cache_dir, prompts=("{}",)) if prompts else NO_PROMPTS
+    return Reviewer(flags, embeddings, encoder.logit_scale, encoder.flags, policy.review)
 
 
 class Runtime:

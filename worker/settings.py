@@ -37,6 +37,8 @@ class Settings(BaseSettings):
 
     vocabulary: Path | None = None
     """A word list taken literally, or a taxonomy file; default: the shipped vocabulary."""
+    policy: Path | None = None
+    """A policy file: own words, what is allowed and denied, limits; default: none. docs/policy.md describes it."""
     languages: Words = ("en",)
     """Languages of the keywords' labels, such as `en,ko`."""
     max_keywords: int = Field(49, ge=1, le=1000)
@@ -108,6 +110,11 @@ class Settings(BaseSettings):
 
     cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("stockmeta"))
     """Converted models and embedded vocabularies; may be deleted at any time."""
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _no_policy(cls, value: Any) -> Any:
+        return None if value == "" else value
 
     @field_validator("image_extensions")
     @classmethod

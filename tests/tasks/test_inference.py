@@ -179,12 +179,15 @@ def test_closing_finishes_what_arrived_and_takes_no_more(counting: Counting) -> 
 
 def test_scores_are_of_the_embedding_as_stored() -> None:
     from taxonomy.concepts import literal
+    from taxonomy.review import FLAGS, Reviewer, load_flags
     from taxonomy.score import Scorer
     from worker.encoders.fake import FakeEncoder
 
     encoder = FakeEncoder()
+    flags = load_flags()
+    prompts = encoder.encode_texts([prompt for flag in flags for prompt in flag.prompts])
     scorer = Scorer(literal(["a", "b"]), encoder.encode_texts(["a", "b"]), None, 20.0)
-    judge = Judge(encoder, scorer, ())
+    judge = Judge(encoder, scorer, (), Reviewer(flags, prompts, 20.0, FLAGS, {}))
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
 
     fresh: list[Scored] = judge.judge(pixels)
@@ -192,3 +195,5 @@ def test_scores_are_of_the_embedding_as_stored() -> None:
 
     for one, other in zip(fresh, again, strict=True):
         np.testing.assert_array_equal(one.score, other.score)
+        np.testing.assert_array_equal(one.flags, other.flags)
+        assert len(one.flags) == len(prompts)

@@ -20,6 +20,7 @@ from taxonomy.categories import Categorizer, CategoryRow, Scheme
 from taxonomy.choose import Chooser
 from taxonomy.concepts import Concept, build
 from taxonomy.policy import Policy, Thresholds
+from taxonomy.review import Reviewer, load_flags
 from taxonomy.score import Scorer
 from tests.conftest import jpeg
 from worker.captioners.composed import ComposedCaptioner
@@ -28,6 +29,7 @@ from worker.images.decode import decode
 from worker.storage.memory import MemoryStore
 
 GENERATION = "0123456789ab"
+REVIEWER = Reviewer(load_flags(), np.zeros((0, 64), np.float32), 20.0, frozenset(), {})
 VOCABULARY = build([Concept(f"x:{name}", name) for name in ("cup", "dog", "kite", "lamp", "road", "tree")])
 
 
@@ -80,7 +82,7 @@ def tagger(source: MemoryStore, decoder: Inline) -> Iterator[Tagger]:
         "agency", 2, (CategoryRow("1", "Things", ("cup", "lamp"), "things"), CategoryRow("2", "Rest", (), "x"))
     )
     categorizer = Categorizer(scheme, VOCABULARY, encoder.encode_texts(["things", "x"]), None, 20.0)
-    inference = Inference(Judge(encoder, Scorer(VOCABULARY, embeddings, None, 20.0), (categorizer,)), batch=4)
+    inference = Inference(Judge(encoder, Scorer(VOCABULARY, embeddings, None, 20.0), (categorizer,), REVIEWER), batch=4)
     yield Tagger(
         sources={"photos": source},
         decoder=decoder,
@@ -88,6 +90,7 @@ def tagger(source: MemoryStore, decoder: Inline) -> Iterator[Tagger]:
         describer=Describer(
             Chooser(VOCABULARY, Policy(thresholds=Thresholds())),
             (categorizer,),
+            REVIEWER,
             ComposedCaptioner(VOCABULARY, embeddings),
             Provenance(GENERATION, encoder.model, encoder.engine, VOCABULARY.fingerprint),
         ),

@@ -1,7 +1,7 @@
 """Captions composed from the keywords: no second model, and nothing said that the keywords do not say."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -46,15 +46,22 @@ class ComposedCaptioner:
         vocabulary: m concepts.
         embeddings: theirs, (m, d), unit length.
         limits: lengths of the texts; by default the tightest that the agencies set.
+        withheld: positions of the concepts that a policy never shows, and no text mentions either.
     """
 
-    def __init__(self, vocabulary: Vocabulary, embeddings: NDArray[np.float32], limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        embeddings: NDArray[np.float32],
+        limits: Limits | None = None,
+        withheld: Collection[int] = (),
+    ) -> None:
         if len(embeddings) != len(vocabulary.concepts):
             raise ValueError(f"{len(embeddings)} embeddings for {len(vocabulary.concepts)} concepts")
         self.vocabulary = vocabulary
         self.limits = load_limits() if limits is None else limits
         self._embeddings = embeddings
-        self._selector = Selector(vocabulary)
+        self._selector = Selector(vocabulary, withheld)
         # The vocabulary's own fingerprint leaves out what only sentences need.
         grammars = [concept.grammar for concept in vocabulary.concepts]
         content = repr((VERSION, vocabulary.fingerprint, grammars, tuple(self.limits)))
@@ -133,7 +140,7 @@ class ComposedCaptioner:
             return mention.text
         kind = self._selector.widest(mention) if mention.concept.facet in KINDS else None
         if kind is not None:
-            return f"{mention.text} {english.clean(kind.label)}"
+            return f"{mention.text} {english.clean(self.vocabulary.shown(kind))}"
         noun = _noun(mention)
         return noun if " " in noun else f"some {noun}"
 

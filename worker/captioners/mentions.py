@@ -10,7 +10,7 @@ widest words (food, animal, vehicle …) in 0.32; hedging more (0.9 and 0.2 belo
 0.06) 0.65 and 0.24. What else could be said of unsure pictures would be right in 0.3.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from taxonomy.choose import Chosen
@@ -58,10 +58,16 @@ class Mention:
 
 
 class Selector:
-    """Chooses what to mention."""
+    """Chooses what to mention.
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    Args:
+        vocabulary: m concepts.
+        withheld: positions of those that a policy never shows.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, withheld: Collection[int] = ()) -> None:
         self.vocabulary = vocabulary
+        self._withheld = frozenset(withheld)
         self._root = _roots(vocabulary)
 
     def select(self, keywords: Sequence[Chosen], things: int = 4, settings: int = 2) -> list[Mention]:
@@ -69,7 +75,7 @@ class Selector:
         keywords = sorted(keywords[:DEEPEST], key=lambda chosen: -chosen.score)
         sayable = [mention for chosen in keywords if (mention := self._mention(chosen))]
         if not sayable:
-            return [mention for chosen in keywords if (mention := _fallback(chosen))][:1]
+            return [mention for chosen in keywords if (mention := self._fallback(chosen))][:1]
         room = {False: things, True: settings}
         said: list[Mention] = []
         for mention in (self._specific(mention, sayable) for mention in sayable):
@@ -81,18 +87,26 @@ class Selector:
     def widest(self, mention: Mention) -> Concept | None:
         """The widest kind of thing it is that means something to a buyer; none for what is itself a wide kind."""
         concept, place = mention.concept, mention.chosen.position
-        above = [kind for kind in self.vocabulary.ancestors(concept) if not kind.flags and not _same(kind, concept)]
+        above = [k for k in self.vocabulary.ancestors(concept) if self._sayable(k) and not _same(k, concept)]
         narrow = len(above) > 1 or self.vocabulary.end[place] == place + 1
         return above[-1] if above and narrow else None
 
+    def _sayable(self, kind: Concept) -> bool:
+        return not kind.flags and self.vocabulary.index[kind.id] not in self._withheld
+
     def _mention(self, chosen: Chosen) -> Mention | None:
-        concept, text = chosen.concept, english.clean(chosen.concept.label)
+        concept, text = chosen.concept, english.clean(self.vocabulary.shown(chosen.concept))
         if not text or text.startswith("no ") or "hidden" in concept.flags:
             return None
         setting = self._is_setting(concept)
         if not setting and (concept.facet not in THINGS or concept.grammar == "adjective"):
             return None
         return Mention(chosen, text, setting)
+
+    def _fallback(self, chosen: Chosen) -> Mention | None:
+        """For a picture of which only moods, colours and the like are known: adjectives are true of the whole scene."""
+        text = english.clean(self.vocabulary.shown(chosen.concept))
+        return Mention(chosen, text, chosen.concept.grammar == "adjective") if text else None
 
     def _is_setting(self, concept: Concept) -> bool:
         if concept.grammar == "adjective":
@@ -151,12 +165,6 @@ class Selector:
             return True
         # "A ski slope scene with skis" tells two things; "a tennis ball and a ball" does not.
         return one.setting == other.setting and _same(one.concept, other.concept)
-
-
-def _fallback(chosen: Chosen) -> Mention | None:
-    """For a picture of which only moods, colours and the like are known: an adjective is true of the whole scene."""
-    text = english.clean(chosen.concept.label)
-    return Mention(chosen, text, chosen.concept.grammar == "adjective") if text else None
 
 
 def _same(one: Concept, other: Concept) -> bool:

@@ -13,12 +13,14 @@ from celery import Celery
 from kombu.utils.url import parse_url
 from PIL import Image
 
+from taxonomy.policy import withheld
 from worker import console
 from worker.broker import embedded_broker
 from worker.library import open_library
-from worker.runtime import load_vocabulary, make_decoder, make_encoder
+from worker.runtime import make_decoder, make_encoder
 from worker.settings import Settings, drop_celery_variables
 from worker.storage.probe import require_conditional_writes
+from worker.vocabulary import load_wording
 
 PACKAGES = ("stockmeta", "celery", "kombu", "redis", "boto3", "torch", "open_clip_torch", "openvino", "pillow", "numpy")
 
@@ -44,6 +46,7 @@ def run(settings: Settings, *, as_json: bool) -> int:
 def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "versions", _versions
     yield "vocabulary", lambda: _vocabulary(settings)
+    yield "policy", lambda: _policy(settings)
     yield "model", lambda: _model(settings)
     yield "decoder", lambda: _decoder(settings)
     yield "broker", lambda: _broker(settings)
@@ -56,9 +59,22 @@ def _versions() -> str:
 
 
 def _vocabulary(settings: Settings) -> str:
-    vocabulary = load_vocabulary(settings)
+    vocabulary = load_wording(settings).vocabulary
     kind = "a literal word list" if vocabulary.flat else ", ".join(vocabulary.languages)
     return f"{settings.vocabulary or 'shipped'}: {len(vocabulary.concepts)} concepts ({kind})"
+
+
+def _policy(settings: Settings) -> str:
+    if settings.policy is None:
+        return "none (STOCKMETA_POLICY is not set)"
+    vocabulary, policy = load_wording(settings)
+    parts = [
+        f"{len(policy.concepts)} own concepts",
+        f"{len(withheld(policy, vocabulary))} of {len(vocabulary.concepts)} never shown",
+        f"at most {policy.max_keywords} keywords",
+        f"{len(policy.warnings)} warnings",
+    ]
+    return f"{settings.policy}: {', '.join(parts)}"
 
 
 def _model(settings: Settings) -> str:

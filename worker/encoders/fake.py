@@ -8,6 +8,7 @@ import numpy as np
 from tasks.ports import Embeddings, Encoded, Pixels, Preprocess
 from taxonomy.concepts import FACETS
 from taxonomy.policy import Thresholds
+from taxonomy.review import FLAGS
 from worker.encoders.contract import check_pixels, digest, unit
 
 LEVELS = 4
@@ -29,6 +30,7 @@ class FakeEncoder:
     fingerprint = digest("fake", 1, LEVELS)
     text_fingerprint = digest("fake", 1, LEVELS)
     facets = FACETS
+    flags = FLAGS
     thresholds = Thresholds()
     literal_score = 0.0
     batch = 32

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.ports import Embeddings, Encoded, Pixels
 from taxonomy.concepts import FACETS
 from taxonomy.policy import Thresholds
+from taxonomy.review import FLAGS
 from worker.encoders.contract import digest, unit
 from worker.encoders.engines import open_engine
 from worker.encoders.openclip_checkpoint import describe
@@ -49,6 +50,7 @@ class OpenClipEncoder:
 
     prompts: tuple[str, ...] = PROMPTS
     facets = FACETS
+    flags = FLAGS
     thresholds = Thresholds(score=0.02, margin=0.05)
     # Where CLIP's cosines of pictures and their captions usually lie; not calibrated for any one model.
     literal_score = 0.2

@@ -61,6 +61,8 @@ class StarterEncoder:
     facets = frozenset(
         {"object", "vehicle", "animal", "plant", "food", "drink", "clothing", "place", "building", "nature"}
     )
+    # Its classes are things: bodies, ages, logos and letters are not among them.
+    flags: frozenset[str] = frozenset()
 
     def __init__(self, engine: str, cache_dir: Path, threads: int | None = None, batch: int | None = None) -> None:
         weights = package_folder(PACKAGE) / WEIGHTS

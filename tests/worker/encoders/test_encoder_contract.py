@@ -10,6 +10,7 @@ from random_models import random_pixels
 
 from tasks.ports import Encoder
 from taxonomy.concepts import FACETS
+from taxonomy.review import FLAGS
 from worker.encoders import load_encoder
 
 REAL = ["starter", "clip openvino-fp32", "clip torch", "coca openvino-fp32"]
@@ -89,6 +90,7 @@ def test_an_encoder_says_what_it_is(encoder: Encoder) -> None:
     assert all(prompt.count("{}") == 1 for prompt in encoder.prompts)
     assert encoder.facets
     assert encoder.facets <= FACETS
+    assert encoder.flags <= FLAGS
     assert len(encoder.fingerprint) == len(encoder.text_fingerprint) == 64
     assert encoder.logit_scale > 1
     assert encoder.batch >= 1
