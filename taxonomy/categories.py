@@ -1,19 +1,35 @@
 """Agencies' and IPTC's categories, from concepts and from the picture itself.
 
-`data/categories/<scheme>.tsv` is one scheme: id, label, concepts (names whose whole subtree belongs there, `|` between
-them; the nearest one above a concept wins) and prompt (what to compare the picture with). `schemes.tsv` lists the
-schemes and how many categories an image may have in each.
+A scheme is one file, `data/categories/<scheme>.tsv` or a customer's own. Its head is comments, `# key: value`:
+
+    title           what people call it
+    most            how many categories an image may have, at each level
+    covers          `things`: whatever a photograph shows has a category; a rule that validation holds
+    needs concepts  `yes`: prompts alone decide nothing; without evidence from concepts a picture gets none
+
+Then a table:
+
+    id              what goes into the record and to the agency
+    label           the category's name
+    parent          id of the category above it, for schemes of two levels; who gets one gets the other
+    concepts        names whose whole subtree belongs there, `|` between them; the nearest one above a concept wins
+    prompt          what to compare the picture with
+    needs           facets that an encoder has to tell, `|` between them; without them the category is never given, and
+                    the evidence for it is counted among the concepts of these facets alone
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taxonomy.choose import DECIMALS
-from taxonomy.concepts import TaxonomyError, Vocabulary
+from taxonomy.concepts import FACETS, TaxonomyError, Vocabulary
 from taxonomy.files import read_table
 from taxonomy.score import Floats, softmax
 
@@ -24,48 +40,107 @@ LEAST = 0.2
 SECOND = 0.5
 """Further categories need this share of the best one's score."""
 
+COLUMNS = ("id", "label", "parent", "concepts", "prompt", "needs")
+HEAD = ("title", "most", "covers", "needs concepts")
+
+_HEAD = re.compile(r"^# ([a-z]+(?: [a-z]+)?): (.+)$", re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True)
 class CategoryRow:
-    """One category: `concepts` are names in the shipped vocabulary."""
+    """One category: `concepts` are names in the vocabulary, `parent` is an id, `needs` are facets."""
 
     id: str
     label: str
     concepts: tuple[str, ...]
     prompt: str
+    parent: str = ""
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """A list of categories, of which an image may have `most`."""
+    """A list of categories, of which an image may have `most` at each level; see above for the rest."""
 
     name: str
     most: int
     rows: tuple[CategoryRow, ...]
+    title: str = ""
+    covers_things: bool = False
+    needs_concepts: bool = False
+
+    def only(self, facets: frozenset[str]) -> "Scheme":
+        """Without the categories that an encoder of these facets cannot tell, and what is beneath those."""
+        kept = [row for row in self.rows if facets.issuperset(row.needs)]
+        ids = {row.id for row in kept}
+        return replace(self, rows=tuple(row for row in kept if not row.parent or row.parent in ids))
+
+    def above(self, position: int) -> Iterator[int]:
+        """The position of a category, then of its parent if it has one."""
+        yield position
+        if parent := self.rows[position].parent:
+            yield next(i for i, row in enumerate(self.rows) if row.id == parent)
 
 
-def load_schemes() -> tuple[Scheme, ...]:
-    """All shipped schemes, in the order of `schemes.tsv`."""
-    folder = files("taxonomy") / "data" / "categories"
-    return tuple(
-        Scheme(entry["scheme"], int(entry["most"]), _rows(entry["scheme"]))
-        for _, entry in read_table(folder / "schemes.tsv", ("scheme", "most"), ("scheme", "most"))
+def load_schemes(extra: Sequence[Path] = (), folder: Traversable | Path | None = None) -> tuple[Scheme, ...]:
+    """All shipped schemes (or those of another folder), by name, then a customer's own files.
+
+    Raises:
+        TaxonomyError: with file and line.
+    """
+    folder = files("taxonomy") / "data" / "categories" if folder is None else folder
+    shipped = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".tsv")), key=lambda entry: entry.name)
+    schemes = tuple(read_scheme(path) for path in (*shipped, *extra))
+    for i, scheme in enumerate(schemes):
+        if scheme.name in {before.name for before in schemes[:i]}:
+            raise TaxonomyError(f"there are two category schemes called {scheme.name!r}; give one file another name")
+    return schemes
+
+
+def read_scheme(path: Traversable | Path) -> Scheme:
+    """One scheme, called by its file's name. Raises `TaxonomyError` with file, line and cause."""
+    try:
+        head = dict(_HEAD.findall(path.read_text(encoding="utf-8-sig")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise TaxonomyError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
+    if not head.get("most", "").isdecimal() or int(head["most"]) < 1:
+        raise TaxonomyError(f"{path}:1: say how many categories an image may have, in a line such as '# most: 2'")
+    if head.get("covers", "things") != "things" or head.get("needs concepts", "yes") != "yes":
+        raise TaxonomyError(f"{path}:1: 'covers' may only be things, 'needs concepts' only yes; leave out the line")
+    name = Path(path.name).stem
+    return Scheme(
+        name,
+        int(head["most"]),
+        tuple(_rows(path)),
+        head.get("title", name),
+        covers_things="covers" in head,
+        needs_concepts="needs concepts" in head,
     )
 
 
-def _rows(scheme: str) -> tuple[CategoryRow, ...]:
-    path = files("taxonomy") / "data" / "categories" / f"{scheme}.tsv"
-    return tuple(
-        CategoryRow(row["id"], row["label"], tuple(name for name in row["concepts"].split("|") if name), row["prompt"])
-        for _, row in read_table(path, ("id", "label", "prompt"), ("id", "label", "concepts", "prompt"))
-    )
+def _rows(path: Traversable | Path) -> Iterator[CategoryRow]:
+    tops: dict[str, str] = {}
+    for line, row in read_table(path, ("id", "label", "prompt"), COLUMNS):
+        needs = _split(row["needs"])
+        if unknown := sorted(set(needs) - FACETS):
+            raise TaxonomyError(f"{path}:{line}: {unknown[0]!r} is none of {', '.join(sorted(FACETS))}")
+        if row["id"] in tops:
+            raise TaxonomyError(f"{path}:{line}: the id {row['id']!r} is there twice")
+        if row["parent"] and tops.get(row["parent"]) != "":
+            raise TaxonomyError(f"{path}:{line}: {row['parent']!r} is no category of the first level above this line")
+        tops[row["id"]] = row["parent"]
+        yield CategoryRow(row["id"], row["label"], _split(row["concepts"]), row["prompt"], row["parent"], needs)
+
+
+def _split(cell: str) -> tuple[str, ...]:
+    return tuple(part for text in cell.split("|") if (part := text.strip()))
 
 
 class Categorizer:
     """Gives an image its categories in one scheme.
 
     Args:
-        scheme: k categories.
+        scheme: k categories, at least one, all of which the encoder can tell.
         vocabulary: m concepts, whose chances `choose` is given.
         prompts: embeddings of the categories' prompts, (k, d), unit length.
         references: as in `Scorer`.
@@ -82,38 +157,79 @@ class Categorizer:
             self._mean = (np.asarray(references) @ self._prompts.T).mean(axis=0)
         self._logit_scale = logit_scale
         self._membership = _membership(scheme, vocabulary)
+        self._among = _among(scheme, vocabulary)
+        self._upward = _upward(scheme)
 
     def score(self, chance: Floats, embeddings: Floats) -> Floats:
-        """Scores (n, k), rows sum to at most 1, from chances (n, m) and unit vectors (n, d)."""
+        """Scores (n, k) from chances (n, m) and unit vectors (n, d).
+
+        A category of the first level has its own score and those beneath it; all of that level sum to at most 1, but
+        for those that are counted among facets of their own.
+        """
         direct = softmax((embeddings @ self._prompts.T - self._mean) * self._logit_scale)
-        if not self._membership.any():
-            return direct
-        mapped: Floats = MAPPED * (chance @ self._membership) + (1 - MAPPED) * direct
-        return mapped
+        mapped = chance @ self._membership
+        for position, concepts in self._among.items():
+            mapped[:, position] /= np.maximum(chance @ concepts, np.float32(1e-12))
+        if self.scheme.needs_concepts:
+            # The prompts only move what concepts say: a picture that is none of these has none, whatever is nearest.
+            direct = np.where(mapped >= LEAST, direct, np.float32(0))
+            mapped = np.where(mapped >= LEAST, mapped, np.float32(0))
+        elif not self._membership.any():
+            return direct @ self._upward
+        scores: Floats = (MAPPED * mapped + (1 - MAPPED) * direct) @ self._upward
+        return scores
 
     def choose(self, scores: NDArray[np.float32]) -> list[tuple[CategoryRow, float]]:
-        """The categories of one image from its scores (k,), the best first."""
+        """The categories of one image from its scores (k,), the best first; a parent before what is beneath it."""
         rounded = np.round(scores.astype(np.float64), DECIMALS)
-        order = sorted(range(len(rounded)), key=lambda i: (-rounded[i], i))[: self.scheme.most]
+        rows = self.scheme.rows
+        order = sorted(range(len(rows)), key=lambda i: (-rounded[i], bool(rows[i].parent), i))
         floor = max(LEAST, SECOND * rounded[order[0]])
-        return [(self.scheme.rows[i], float(rounded[i])) for i in order if rounded[i] >= floor]
+        passed = [i for i in order if rounded[i] >= floor]
+        top = [i for i in passed if not rows[i].parent][: self.scheme.most]
+        ids = {rows[i].id for i in top}
+        below = [i for i in passed if rows[i].parent in ids][: self.scheme.most]
+        return [(rows[i], float(rounded[i])) for i in passed if i in top or i in below]
+
+
+def targets(scheme: Scheme, vocabulary: Vocabulary) -> list[tuple[int, ...]]:
+    """For each concept the positions of the categories that it leads to: those of the nearest concept that has any."""
+    named: dict[str, list[int]] = {}
+    for position, row in enumerate(scheme.rows):
+        for name in row.concepts:
+            named.setdefault(name, []).append(position)
+    found: list[tuple[int, ...]] = []
+    for concept in vocabulary.concepts:
+        parent = () if concept.parent is None else found[vocabulary.index[concept.parent]]
+        found.append(tuple(named.get(concept.name, parent)))
+    return found
 
 
 def _membership(scheme: Scheme, vocabulary: Vocabulary) -> Floats:
     """Share of each concept that belongs to each category, (m, k); several categories share a concept equally."""
-    targets: dict[str, list[int]] = {}
-    for position, row in enumerate(scheme.rows):
-        for name in row.concepts:
-            targets.setdefault(name, []).append(position)
     membership = np.zeros((len(vocabulary.concepts), len(scheme.rows)), np.float32)
-    if vocabulary.flat:
-        return membership
-    for i, concept in enumerate(vocabulary.concepts):
-        for above in (concept, *vocabulary.ancestors(concept)):
-            if found := targets.get(above.name):
-                membership[i, found] = 1 / len(found)
-                break
+    if not vocabulary.flat:
+        for i, positions in enumerate(targets(scheme, vocabulary)):
+            membership[i, list(positions)] = 1 / max(len(positions), 1)
     return membership
+
+
+def _among(scheme: Scheme, vocabulary: Vocabulary) -> dict[int, Floats]:
+    """For categories that need facets, which concepts (m,) are of these."""
+    facets = [concept.facet for concept in vocabulary.concepts]
+    return {
+        position: np.array([facet in row.needs for facet in facets], np.float32)
+        for position, row in enumerate(scheme.rows)
+        if row.needs
+    }
+
+
+def _upward(scheme: Scheme) -> Floats:
+    """Adds to each category's score what is beneath it: (k, k)."""
+    upward = np.zeros((len(scheme.rows), len(scheme.rows)), np.float32)
+    for position in range(len(scheme.rows)):
+        upward[position, list(scheme.above(position))] = 1
+    return upward
 
 
 def check(schemes: Sequence[Scheme], vocabulary: Vocabulary) -> None:

@@ -1,7 +1,7 @@
 """The contact sheet: one self-contained page of thumbnails with everything that was written about them."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -25,11 +25,13 @@ class Entry:
         return f"data:image/jpeg;base64,{base64.b64encode(self.thumbnail).decode('ascii')}"
 
 
-SCHEMES = {"adobe": "Adobe Stock", "shutterstock": "Shutterstock", "iptc": "IPTC Media Topics"}
+def render(
+    entries: Sequence[Entry], *, title: str, summary: str, languages: Sequence[str], schemes: Mapping[str, str]
+) -> str:
+    """The page, HTML; `schemes` has the titles of category schemes by name.
 
-
-def render(entries: Sequence[Entry], *, title: str, summary: str, languages: Sequence[str]) -> str:
-    """The page, HTML. Every text in it comes from somebody's file, so every text is escaped."""
+    Every text in it comes from somebody's file, so every text is escaped.
+    """
     template = (files("worker") / "templates" / "contact-sheet.html").read_text(encoding="utf-8")
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
-    return page.render(entries=entries, title=title, summary=summary, languages=languages, schemes=SCHEMES)
+    return page.render(entries=entries, title=title, summary=summary, languages=languages, schemes=schemes)

@@ -25,7 +25,7 @@ from tasks.tag import Tagger
 from taxonomy import categories
 from taxonomy.categories import Categorizer
 from taxonomy.choose import Chooser
-from taxonomy.concepts import Vocabulary
+from taxonomy.concepts import TaxonomyError, Vocabulary
 from taxonomy.limits import load_limits
 from taxonomy.policy import Policy
 from taxonomy.review import Reviewer, assessed, load_flags
@@ -92,18 +92,7 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
     names = [concept.name for concept in vocabulary.concepts]
     embeddings = embed_vocabulary(encoder, names, settings.cache_dir, report("embedding the vocabulary"))
     references = encoder.references()
-    schemes = categories.load_schemes()
-    prompts = embed_vocabulary(
-        encoder,
-        [row.prompt for scheme in schemes for row in scheme.rows],
-        settings.cache_dir,
-        report("embedding the categories"),
-    )
-    categorizers, start = [], 0
-    for scheme in schemes:
-        rows = prompts[start : start + len(scheme.rows)]
-        categorizers.append(Categorizer(scheme, vocabulary, rows, references, encoder.logit_scale))
-        start += len(scheme.rows)
+    categorizers = _categorizers(settings, encoder, wording.vocabulary, report("embedding the categories"))
     policy = with_thresholds(wording.policy, encoder, vocabulary)
     chooser = Chooser(vocabulary, policy)
     captioner = ComposedCaptioner(vocabulary, embeddings, load_limits(policy.agencies), chooser.withheld)
@@ -117,7 +106,7 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
             "prompts": repr(encoder.prompts),
             "captioner": captioner.fingerprint,
             "vocabulary": vocabulary.fingerprint,
-            "categories": repr(schemes),
+            "categories": repr([categorizer.scheme for categorizer in categorizers]),
             "policy": policy.fingerprint,
             "review": repr(reviewer.flags),
             "logit_scale": repr(encoder.logit_scale),
@@ -127,8 +116,30 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
     )
     provenance = Provenance(generation, encoder.model, encoder.engine, vocabulary.fingerprint)
     judge = Judge(encoder, scorer, categorizers, reviewer)
-    describer = Describer(chooser, tuple(categorizers), reviewer, captioner, provenance)
+    describer = Describer(chooser, categorizers, reviewer, captioner, provenance)
     return Model(encoder, vocabulary, judge, describer)
+
+
+def _categorizers(
+    settings: Settings, encoder: Encoder, vocabulary: Vocabulary, report: Callable[[int, int], None] | None
+) -> tuple[Categorizer, ...]:
+    """One for each scheme of which the encoder can tell anything."""
+    try:
+        schemes = categories.load_schemes(settings.schemes or ())
+        if not vocabulary.flat:
+            extra = {path.stem for path in settings.schemes or ()}
+            categories.check([scheme for scheme in schemes if scheme.name in extra], vocabulary)
+    except TaxonomyError as error:
+        raise ConfigurationError(str(error)) from error
+    schemes = tuple(told for scheme in schemes if (told := scheme.only(encoder.facets)).rows)
+    texts = [row.prompt for scheme in schemes for row in scheme.rows]
+    prompts = embed_vocabulary(encoder, texts, settings.cache_dir, report)
+    seen, made, start = vocabulary.only(encoder.facets), [], 0
+    for scheme in schemes:
+        rows = prompts[start : start + len(scheme.rows)]
+        made.append(Categorizer(scheme, seen, rows, encoder.references(), encoder.logit_scale))
+        start += len(scheme.rows)
+    return tuple(made)
 
 
 def _reviewer(settings: Settings, encoder: Encoder, policy: Policy) -> Reviewer:

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     """A word list taken literally, or a taxonomy file; default: the shipped vocabulary."""
     policy: Path | None = None
     """A policy file: own words, what is allowed and denied, limits; default: none. docs/policy.md describes it."""
+    schemes: Annotated[tuple[Path, ...] | None, NoDecode] = None
+    """Files with category schemes of your own, besides the shipped ones: `agency.tsv,other.tsv`."""
     languages: Words = ("en",)
     """Languages of the keywords' labels, such as `en,ko`."""
     max_keywords: int = Field(49, ge=1, le=1000)
@@ -121,7 +123,7 @@ class Settings(BaseSettings):
     def _plain(cls, extensions: frozenset[str]) -> frozenset[str]:
         return frozenset(extension.lower().lstrip(".") for extension in extensions)
 
-    @field_validator("languages", "image_extensions", "formats", mode="before")
+    @field_validator("languages", "image_extensions", "formats", "schemes", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -142,7 +144,7 @@ class Settings(BaseSettings):
 def _variable(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return ",".join(value) if isinstance(value, tuple | frozenset) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple | frozenset) else str(value)
 
 
 def drop_celery_variables() -> None:

@@ -72,7 +72,9 @@ def run(settings: Settings, photos: Path | None, out: Path) -> int:
     what = f"{len(records)} photographs, model {model.provenance.model} on {model.provenance.engine}"
     page = out / "contact-sheet.html"
     title = f"stockmeta: {library.resolve().name}"
-    page.write_text(render(entries, title=title, summary=what, languages=settings.languages), encoding="utf-8")
+    schemes = {categorizer.scheme.name: categorizer.scheme.title for categorizer in model.describer.categorizers}
+    text = render(entries, title=title, summary=what, languages=settings.languages, schemes=schemes)
+    page.write_text(text, encoding="utf-8")
     _print_table(records)
     console.say(f"{what}, {seconds:.1f} s from the start of the queue and the worker to the last sidecar")
     console.say(f"sidecars: {sidecars}")
