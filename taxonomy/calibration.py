@@ -8,12 +8,17 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from taxonomy.concepts import TaxonomyError, Vocabulary
+from taxonomy.policy import Thresholds
+from taxonomy.score import Statistics
 
 SCHEMA = "stockmeta-calibration/1"
 DIGITS = 6
@@ -51,6 +56,28 @@ class Calibration:
         content = (self.encoder, self.vocabulary, tables, self.fallback, self.margin, self.scoring)
         return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
+    def usual(self, vocabulary: Vocabulary, otherwise: Statistics | None) -> Statistics | None:
+        """Reference statistics (m,) of the concepts; those that it does not know are as `otherwise` has them."""
+        known = [i for i, concept in enumerate(vocabulary.concepts) if concept.id in self.mean]
+        if not known:
+            return otherwise
+        # Without any other: what is not known is as the average of what is.
+        mean, deviation = (
+            np.full(len(vocabulary.concepts), np.mean([*t.values()])) for t in (self.mean, self.deviation)
+        )
+        if otherwise is not None:
+            mean, deviation = otherwise.mean.astype(np.float64), otherwise.deviation.astype(np.float64)
+        for i in known:
+            identifier = vocabulary.concepts[i].id
+            mean[i], deviation[i] = self.mean[identifier], self.deviation.get(identifier, deviation[i])
+        return Statistics(mean.astype(np.float32), deviation.astype(np.float32))
+
+    def evidence(self, otherwise: Thresholds) -> Thresholds:
+        """What counts as evidence for a concept without a threshold of its own."""
+        score = otherwise.score if self.fallback is None else self.fallback
+        margin = otherwise.margin if self.margin is None else self.margin
+        return otherwise._replace(score=score, margin=margin)
+
     def check(self, encoder: str, vocabulary: Vocabulary, scoring: int) -> list[str]:
         """Make sure that it was made for this encoder, this vocabulary (what is scored of it) and this arithmetic.
 
@@ -78,7 +105,13 @@ class Calibration:
 def scored_fingerprint(vocabulary: Vocabulary) -> str:
     """Of all that scores depend on: ids, names and the tree, but no labels in other languages; 16 hex digits."""
     content = [(concept.id, concept.name, concept.parent) for concept in vocabulary.concepts]
-    return hashlib.sha256(repr((vocabulary.flat, content)).encode()).hexdigest()[:16]
+    tree = (vocabulary.flat, content, sorted(vocabulary.implied.items()))
+    return hashlib.sha256(repr(tree).encode()).hexdigest()[:16]
+
+
+def table(ids: Sequence[str], values: NDArray[np.float32]) -> dict[str, float]:
+    """Values (m,) by concept id, rounded as they are written, so that what is measured is what will be read."""
+    return {identifier: round(float(value), DIGITS) for identifier, value in zip(ids, values, strict=True)}
 
 
 def load(path: Path) -> Calibration:
@@ -140,8 +173,8 @@ def dumps(calibration: Calibration, vocabulary: Vocabulary, about: Mapping[str, 
         values = {name: _rounded(table[concept.id]) for name, table in tables.items() if concept.id in table}
         if values:
             lines.append(f"{_json(concept.id)}: {_json({'name': concept.name} | values)}")
-    text = json.dumps(head, ensure_ascii=False, indent=1, allow_nan=False)
-    return text.removesuffix("\n}") + ',\n "concepts": {\n  ' + ",\n  ".join(lines) + "\n }\n}\n"
+    text = _pretty(head, 0).removesuffix("\n}")
+    return text + ',\n "concepts": {\n  ' + ",\n  ".join(lines) + "\n }\n}\n"
 
 
 class _Wrong(ValueError):
@@ -194,6 +227,14 @@ def _text(content: Mapping[str, Any], name: str) -> str:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), DIGITS)
+
+
+def _pretty(value: object, depth: int) -> str:
+    """Objects of objects with a line for each entry, everything else on one line."""
+    if not isinstance(value, Mapping) or not (depth == 0 or any(isinstance(v, Mapping) for v in value.values())):
+        return _json(value)
+    lines = (f"{' ' * (depth + 1)}{_json(key)}: {_pretty(entry, depth + 1)}" for key, entry in value.items())
+    return "{\n" + ",\n".join(lines) + f"\n{' ' * depth}}}"
 
 
 def _json(value: object) -> str:

@@ -46,7 +46,8 @@ class Often(NamedTuple):
 class FacetFigures:
     """Figures of one kind of concept, read leniently: its true terms against its keywords; `terms` counts the former.
 
-    A picture that has neither counts in none of them.
+    A picture that has neither counts in none of them; a kind of which there is no true term is left out, since nobody
+    said what is right.
     """
 
     facet: str
@@ -139,6 +140,8 @@ class Evaluation:
 
     def _facet_figures(self, seed: int) -> Iterator[FacetFigures]:
         for facet, rows in sorted(self._by_facet.items()):
+            if not self._facet_terms[facet]:
+                continue
             found = means(np.array(list(rows.values())), seed)
             yield FacetFigures(facet, self._facet_terms[facet], dict(zip(BY_FACET, found, strict=True)))
 

@@ -24,7 +24,7 @@ class Relation(IntEnum):
     BENEATH = 1
     """A kind of a true term: the picture is labelled dog, and the keyword is beagle. Nobody said whether it is one."""
     ABOVE = 2
-    """An ancestor of a true term: a dog is an animal."""
+    """An ancestor of a true term, or implied by one: a dog is an animal, and a bed is indoors."""
     EXACT = 3
     """A true term's own concept."""
 
@@ -105,7 +105,7 @@ class Meaning:
         term: as somebody wrote it.
         concepts: the term's, of the whole vocabulary; none where it has no such word.
         exact: positions of those that are scored; none where the encoder cannot tell them.
-        above: positions of their ancestors.
+        above: positions of their ancestors, and of what they imply.
         beneath: positions of everything below them.
     """
 
@@ -134,6 +134,10 @@ class Meanings:
         self._scored = scored
         self._lexicon = Lexicon(whole)
         self._known: dict[str, Meaning | None] = {}
+        self._implied: dict[str, list[str]] = {}
+        for implied, sources in whole.implied.items():
+            for source in sources:
+                self._implied.setdefault(source, []).append(implied)
 
     def find(self, term: str) -> Meaning | None:
         """A term's meaning; `None` where the vocabulary has no such word."""
@@ -155,7 +159,7 @@ class Meanings:
 
     def _meaning(self, term: str, concepts: tuple[Concept, ...]) -> Meaning:
         whole = self._whole
-        above = {up.id for concept in concepts for up in whole.ancestors(concept)}
+        above = {up.id for concept in concepts for up in self._above(concept)}
         beneath = set()
         for concept in concepts:
             start = whole.index[concept.id]
@@ -163,6 +167,18 @@ class Meanings:
         exact = {concept.id for concept in concepts}
         parts = map(self._positions, (exact, above - exact, beneath - exact - above))
         return Meaning(term, concepts, *parts)
+
+    def _above(self, concept: Concept) -> Iterator[Concept]:
+        """Everything that is true where the concept is: its ancestors, what any of them implies, and so on."""
+        waiting, seen = [concept], {concept.id}
+        while waiting:
+            one = waiting.pop()
+            parent = () if one.parent is None else (one.parent,)
+            for identifier in (*parent, *self._implied.get(one.id, ())):
+                if identifier not in seen:
+                    seen.add(identifier)
+                    waiting.append(self._whole.concepts[self._whole.index[identifier]])
+                    yield waiting[-1]
 
     def _positions(self, ids: set[str]) -> Positions:
         return np.array(sorted(self._scored.index[i] for i in ids if i in self._scored.index), np.intp)

@@ -16,6 +16,7 @@ Images = Annotated[
 ]
 Model = Annotated[str | None, typer.Option(help="As for stockmeta tag.")]
 Vocabulary = Annotated[Path | None, typer.Option(help="As for stockmeta tag.", metavar="FILE")]
+Policy = Annotated[Path | None, typer.Option(help="As for stockmeta tag.", metavar="FILE")]
 Where = Annotated[
     list[str] | None, typer.Option(help="Only rows that have this; may be given again.", metavar="COLUMN=VALUE")
 ]
@@ -29,6 +30,7 @@ def evaluate(
     limit: Limit = None,
     model: Model = None,
     vocabulary: Vocabulary = None,
+    policy: Policy = None,
     k: Annotated[str, typer.Option("--k", help="Places for P@k and R@k.", metavar="LIST")] = "1,5,10",
     strict: Annotated[
         bool, typer.Option("--strict", help="Terms that the vocabulary does not have count as missed.")
@@ -53,11 +55,49 @@ def evaluate(
       stockmeta evaluate manifest.jsonl --where set=coco --html report.html
       stockmeta evaluate labels.csv --images photos/ --json | jq .figures.lenient
     """  # noqa: D301 - \b keeps the lines of the examples apart
-    settings = load_settings(model=model, vocabulary=vocabulary)
+    settings = load_settings(model=model, vocabulary=vocabulary, policy=policy)
     from worker.commands import evaluate as command
     from worker.labelled import Source
 
     asked = command.Asked(places(k), seed, strict, as_json, html, worst)
+    raise typer.Exit(command.run(settings, Source(labels, images, tuple(where or ()), limit), asked))
+
+
+def calibrate(
+    labels: Labels,
+    out: Annotated[Path, typer.Option(help="Where the calibration goes, a JSON file.", metavar="FILE")],
+    images: Images = None,
+    where: Where = None,
+    limit: Limit = None,
+    model: Model = None,
+    vocabulary: Vocabulary = None,
+    policy: Policy = None,
+    target_precision: Annotated[
+        float | None,
+        typer.Option(help="Share of right keywords to reach, from 0 to 1; default: the best F1.", min=0, max=1),
+    ] = None,
+    holdout: Annotated[
+        float, typer.Option(help="Share of the images that is kept from the fit, to compare on.", min=0.1, max=0.9)
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(help="Of the split and of the bootstrap.", min=0)] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file of that name.")] = False,
+) -> None:
+    """Fit thresholds and reference statistics to your own images, and say on others of them whether it helps.
+
+    Needs at least 100 labelled images. The file that it writes is used where a policy names it.
+
+    Exit status: 0 written and better, 1 written but not better, 2 wrong usage or too little data.
+
+    
+    Examples:
+      stockmeta calibrate labels.csv --out calibration.json
+      stockmeta calibrate labels.csv --out calibration.json --target-precision 0.8 --force
+    """
+    settings = load_settings(model=model, vocabulary=vocabulary, policy=policy)
+    from worker.commands import calibrate as command
+    from worker.labelled import Source
+
+    asked = command.Asked(out, target_precision, holdout, seed, force)
     raise typer.Exit(command.run(settings, Source(labels, images, tuple(where or ()), limit), asked))
 
 
@@ -75,3 +115,4 @@ def places(text: str) -> tuple[int, ...]:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(evaluate)
+    app.command()(calibrate)

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from taxonomy.calibration import SCHEMA, Calibration, load, save, scored_fingerprint
 from taxonomy.concepts import Concept, TaxonomyError, build
+from taxonomy.policy import Thresholds
+from taxonomy.score import Statistics
 
 ZOO = build(
     [
@@ -115,6 +118,30 @@ def test_labels_in_other_languages_change_no_score() -> None:
     translated = build(ZOO.concepts, translations={"ko": {"animal": ("동물",)}})
     assert translated.fingerprint != ZOO.fingerprint
     assert scored_fingerprint(translated) == scored_fingerprint(ZOO)
+
+
+def test_statistics_that_it_does_not_know_stay_as_they_are() -> None:
+    usual = Statistics(np.array([0.5, 0.5], np.float32), np.array([0.25, 0.75], np.float32))
+    mixed = MADE.usual(ZOO, usual)
+    assert mixed is not None
+    assert mixed.mean.tolist() == [0.125, -0.25]
+    assert mixed.deviation.tolist() == [0.5, 0.75]
+    alone = Calibration("e", "v", mean={"crane": 0.5}, deviation={"crane": 0.25}).usual(ZOO, None)
+    assert alone is not None
+    assert (alone.mean.tolist(), alone.deviation.tolist()) == ([0.5, 0.5], [0.25, 0.25])
+    assert Calibration("e", "v").usual(ZOO, usual) is usual
+    assert usual.mean.tolist() == [0.5, 0.5]
+
+
+def test_what_it_says_of_evidence_comes_before_the_policy() -> None:
+    policys = Thresholds(score=0.5, margin=0.5, raw=0.5)
+    assert MADE.evidence(policys) == Thresholds(score=0.0625, margin=0.25, raw=0.5)
+    assert Calibration("e", "v").evidence(policys) == policys
+
+
+def test_what_a_concept_implies_changes_scores() -> None:
+    implying = build(ZOO.concepts, implied={"animal": ("crane",)})
+    assert scored_fingerprint(implying) != scored_fingerprint(ZOO)
 
 
 def test_its_fingerprint_is_of_what_it_does() -> None:

@@ -76,6 +76,28 @@ def test_itself_what_is_above_and_what_is_beneath() -> None:
     assert judged(["dog"]) == expected
 
 
+def test_what_a_true_term_implies_is_as_true_as_its_ancestors() -> None:
+    rooms = build(
+        [
+            Concept("place", "place"),
+            Concept("indoors", "indoors", parent="place"),
+            Concept("furniture", "furniture"),
+            Concept("bed", "bed", parent="furniture"),
+        ],
+        implied={"indoors": ("furniture",)},
+    )
+    found, _ = Meanings(rooms, rooms).all(["bed"])
+    beside = dict(zip((c.id for c in rooms.concepts), relations(found, 4), strict=True))
+    assert beside == {
+        "place": Relation.ABOVE,
+        "indoors": Relation.ABOVE,
+        "furniture": Relation.ABOVE,
+        "bed": Relation.EXACT,
+    }
+    found, _ = Meanings(rooms, rooms).all(["indoors"])
+    assert relations(found, 4).tolist() == [Relation.ABOVE, Relation.EXACT, Relation.WRONG, Relation.WRONG]
+
+
 def test_of_several_terms_the_best_counts() -> None:
     assert judged(["animal", "beagle", "crane"]) == {
         "organism": Relation.ABOVE,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.ports import Embeddings, Pixels
+from tasks.ports import Embeddings, Encoder, Pixels
 
 
 def check_pixels(pixels: Pixels, size: int) -> None:
@@ -38,6 +38,12 @@ def file_sha256(path: Path) -> str:
 def digest(*parts: object) -> str:
     """Sha256, hex, of anything that JSON can hold; the same in every process and on every machine."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def scoring_identity(encoder: Encoder) -> str:
+    """Changes when the encoder would give the same picture other scores; 16 hex digits. A calibration names it."""
+    parts = encoder.fingerprint, encoder.text_fingerprint, list(encoder.prompts), encoder.logit_scale
+    return digest(*parts)[:16]
 
 
 @contextmanager
