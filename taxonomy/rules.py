@@ -85,6 +85,6 @@ def fold(text: str) -> str:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?` with what is spelled alike, or nothing."""
-    near = [entry for entry in known if abs(len(entry) - len(word)) <= max(2, len(word) // 3)]
-    close = difflib.get_close_matches(word, near, n=3, cutoff=0.6)
+    near = [e for e in known if abs(len(e) - len(word)) <= max(2, len(word) // 3) and (":" in word or ":" not in e)]
+    close = difflib.get_close_matches(word, near, n=3, cutoff=0.66)
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
