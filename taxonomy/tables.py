@@ -63,7 +63,7 @@ def shipped() -> Traversable:
 
 def read(path: Traversable | Path | None = None) -> Tables:
     """Read the shipped taxonomy, another folder, or one file of concepts. Raises `TaxonomyError` with the cause."""
-    path = shipped() if path is None else path
+    path = _near(shipped()) if path is None else path
     if not path.is_dir():
         return Tables(read_sheet(path))
     if not (path / CONCEPTS).is_file():
@@ -76,6 +76,12 @@ def read(path: Traversable | Path | None = None) -> Tables:
         {name: sheet for name, sheet in _folder(path / CATEGORIES).items() if "concepts" in sheet.columns},
         read_sheet(implied) if implied.is_file() else None,
     )
+
+
+def _near(path: Traversable) -> Traversable | Path:
+    """As people call it who stand in the repository."""
+    whole = Path(str(path))
+    return whole.relative_to(Path.cwd()) if whole.is_dir() and whole.is_relative_to(Path.cwd()) else path
 
 
 def _folder(folder: Traversable | Path) -> dict[str, Sheet]:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from taxonomy.choose import said
 from taxonomy.concepts import Concept
+from taxonomy.overview import shared_words
 from taxonomy.problem import Problem, Subject
 from taxonomy.words import collisions
 
@@ -74,18 +74,11 @@ def _spellings(subject: Subject) -> Iterator[Problem]:
 
 
 def _shared(subject: Subject) -> Iterator[Problem]:
-    """What several concepts are called, in each language: listed, and folded where keywords are chosen."""
-    vocabulary = subject.vocabulary
-    groups: dict[tuple[str, str], list[Concept]] = {}
-    for concept in vocabulary.concepts:
-        groups.setdefault(("en", said(concept.label)), []).append(concept)
-        for language, table in vocabulary.translations.items():
-            for label in table.get(concept.id, ())[:1]:
-                groups.setdefault((language, label.casefold()), []).append(concept)
-    for (language, word), shared in groups.items():
-        if len(shared) > 1:
-            names = ", ".join(repr(concept.name) for concept in shared)
-            yield subject.at(shared[0], f"shared word in {language}: {word!r} is said of {names}", "note")
+    """Listed here, told apart by hints, and folded where keywords are chosen."""
+    for (language, word), owners in shared_words(subject.vocabulary).items():
+        if len(owners) > 1:
+            names = ", ".join(repr(concept.name) for concept in owners)
+            yield subject.at(owners[0], f"shared word in {language}: {word!r} is said of {names}", "note")
 
 
 def _languages(subject: Subject) -> Iterator[Problem]:

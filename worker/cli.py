@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tasks.errors import ConfigurationError, StockmetaError
-from worker import cli_failed, cli_listen, cli_measure, console, logs
+from worker import cli_failed, cli_listen, cli_measure, cli_taxonomy, console, logs
 from worker.settings import load_settings
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_failed.app, name="failed")
 app.add_typer(cli_listen.app, name="listen")
+app.add_typer(cli_taxonomy.app, name="taxonomy")
 
 INTERRUPTED = 128 + 2
 """Exit status after Ctrl-C, as of a program that SIGINT ends."""
