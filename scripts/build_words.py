@@ -125,8 +125,11 @@ def icon_names(sources: Path) -> Iterator[tuple[str, str]]:
 
 def ordinary_words(sources: Path) -> Iterator[str]:
     """What a picture may show: the vocabulary, WordNet's common nouns, the terms of stock photography."""
-    for concept in files.load().concepts:
+    vocabulary = files.load()
+    for concept in vocabulary.concepts:
         yield from (" ".join(tokens(word)) for word in concept.words)
+    for labelled in vocabulary.translations.values():
+        yield from (" ".join(tokens(label)) for labels in labelled.values() for label in labels)
     for row in table(sources / "candidates_wordnet.tsv"):
         if row["instance"] != "1":
             yield from (" ".join(tokens(word)) for word in (row["label"], *row["synonyms"].split("|")))

@@ -180,7 +180,7 @@ def test_options_come_before_the_environment(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = tmp_path / "own.tsv"
-    table.write_text("id\tlabel\tflags\nx:1\twoman\tpersonal\nx:2\tsea\t\n", encoding="utf-8")
+    table.write_text("id\tlabel\tflags\nx:1\twoman\tpersonal:gender\nx:2\tsea\t\n", encoding="utf-8")
     monkeypatch.setenv("STOCKMETA_PERSONAL", "true")
     arguments = ("tag", photos / "blue.jpg", "--vocabulary", table)
     assert {word["id"] for word in run(*arguments).records[0]["keywords"]} == {"x:1", "x:2"}
@@ -209,3 +209,75 @@ def test_help_teaches() -> None:
         begun = [line.strip() for line in result.output.splitlines()]
         for start in lines:
             assert any(line.startswith(start) for line in begun), result.output
+
+
+POLICY = """
+[keywords]
+max = 2
+deny = ["sea"]
+[prefer]
+field = "meadow"
+[[concept]]
+id = "acme:kiosk"
+label = "kiosk"
+"""
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> tuple[object, ...]:
+    """Options for a vocabulary of three and a policy."""
+    table, policy = tmp_path / "own.tsv", tmp_path / "policy.toml"
+    table.write_text("id\tlabel\nx:1\tfield\nx:2\tsea\nx:3\ttown\n", encoding="utf-8")
+    policy.write_text(POLICY, encoding="utf-8")
+    return "--vocabulary", table, "--policy", policy
+
+
+def test_a_policy_decides_what_is_shown_and_options_win_over_it(
+    run: Run, photos: Path, words: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (record,) = run("tag", photos / "blue.jpg", *words).records
+    assert len(record["keywords"]) == 2
+    (record,) = run("tag", photos / "blue.jpg", *words, "--max-keywords", 9).records
+    assert {word["labels"]["en"] for word in record["keywords"]} == {"meadow", "town", "kiosk"}
+    assert {word["id"] for word in record["keywords"]} == {"x:1", "x:3", "acme:kiosk"}
+    monkeypatch.setenv("STOCKMETA_MAX_KEYWORDS", "1")
+    assert len(run("tag", photos / "blue.jpg", *words).records[0]["keywords"]) == 1
+
+
+def test_a_policy_makes_another_generation(run: Run, photos: Path, words: tuple[object, ...]) -> None:
+    first, again = (run("tag", photos / "blue.jpg", *words).records[0]["generation"] for _ in range(2))
+    assert first == again
+    Path(str(words[-1])).write_text(POLICY + '[review]\ntext = "off"\n', encoding="utf-8")
+    (record,) = run("tag", photos / "blue.jpg", *words).records
+    assert record["generation"] != first
+    flags = {flag["name"]: flag for flag in record["flags"]}
+    assert flags["text"] == {"name": "text", "verdict": "not assessed", "reason": "the policy switched it off"}
+    assert flags["mature"]["verdict"] in ("yes", "no")
+
+
+def test_a_wrong_policy_is_told_whole_and_nothing_is_tagged(run: Run, photos: Path, words: tuple[object, ...]) -> None:
+    policy = Path(str(words[-1]))
+    policy.write_text('[keywords]\nmax = 0\ndeny = ["seaa"]\n', encoding="utf-8")
+    result = run("tag", photos, *words)
+    assert (result.status, result.records) == (2, [])
+    assert f"{policy}:2: max has to be between 1 and 1000, not 0" in result.err
+    assert f"{policy}:3: 'seaa' is no word of the vocabulary; did you mean 'sea'?" in result.err
+
+
+def test_a_word_list_takes_no_policy(
+    run: Run, photos: Path, tmp_path: Path, words: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flat = tmp_path / "words.txt"
+    flat.write_text("sea\n", encoding="utf-8")
+    result = run("tag", photos, "--vocabulary", flat, "--policy", words[-1])
+    assert result.status == 2
+    assert "is a word list, which is taken literally" in result.err
+    monkeypatch.setenv("STOCKMETA_POLICY", "")
+    assert run("tag", photos / "blue.jpg", "--vocabulary", flat).status == 0
+
+
+def test_warnings_of_a_policy_are_said(run: Run, photos: Path, words: tuple[object, ...]) -> None:
+    Path(str(words[-1])).write_text('[synonyms]\nfield = ["apple field"]\n', encoding="utf-8")
+    result = run("tag", photos / "blue.jpg", *words)
+    assert result.status == 0
+    assert "'apple' is an ordinary word or a brand name" in result.err
