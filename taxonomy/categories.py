@@ -159,6 +159,8 @@ class Categorizer:
         self._membership = _membership(scheme, vocabulary)
         self._among = _among(scheme, vocabulary)
         self._upward = _upward(scheme)
+        # What no concept leads to is nothing that this encoder can tell, and is not guessed from a prompt.
+        self._told = self._membership.any(axis=0) | vocabulary.flat
 
     def score(self, chance: Floats, embeddings: Floats) -> Floats:
         """Scores (n, k) from chances (n, m) and unit vectors (n, d).
@@ -166,7 +168,7 @@ class Categorizer:
         A category of the first level has its own score and those beneath it; all of that level sum to at most 1, but
         for those that are counted among facets of their own.
         """
-        direct = softmax((embeddings @ self._prompts.T - self._mean) * self._logit_scale)
+        direct = softmax((embeddings @ self._prompts.T - self._mean) * self._logit_scale) * self._told
         mapped = chance @ self._membership
         for position, concepts in self._among.items():
             mapped[:, position] /= np.maximum(chance @ concepts, np.float32(1e-12))
@@ -174,9 +176,8 @@ class Categorizer:
             # The prompts only move what concepts say: a picture that is none of these has none, whatever is nearest.
             direct = np.where(mapped >= LEAST, direct, np.float32(0))
             mapped = np.where(mapped >= LEAST, mapped, np.float32(0))
-        elif not self._membership.any():
-            return direct @ self._upward
-        scores: Floats = (MAPPED * mapped + (1 - MAPPED) * direct) @ self._upward
+        share = MAPPED if self._membership.any() else 0
+        scores: Floats = (share * mapped + (1 - share) * direct) @ self._upward
         return scores
 
     def choose(self, scores: NDArray[np.float32]) -> list[tuple[CategoryRow, float]]:
