@@ -21,7 +21,7 @@ CONCEPT_POSITIVES = 10
 """A concept that is true of fewer images has no threshold of its own; so many count as much as its facet's."""
 FACET_POSITIVES = 100
 """Likewise for all concepts of a facet together, against all."""
-REFERENCE_IMAGES = 50
+REFERENCE_IMAGES = 200
 """The encoder's own statistics count as much as so many of the customer's images."""
 
 
