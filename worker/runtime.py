@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -41,6 +42,8 @@ from worker.settings import Settings
 from worker.vocabulary import load_wording, with_thresholds
 
 logger = logging.getLogger(__name__)
+
+Report = Callable[[int, int], None]
 
 NO_PROMPTS: Embeddings = np.zeros((0, 1), np.float32)
 
@@ -89,8 +92,8 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
     def report(what: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(what, done, total)
 
-    names = [concept.name for concept in vocabulary.concepts]
-    embeddings = embed_vocabulary(encoder, names, settings.cache_dir, report("embedding the vocabulary"))
+    own = frozenset(concept.id for concept in wording.policy.concepts)
+    embeddings = _embed(encoder, vocabulary, own, settings.cache_dir, report("embedding the vocabulary"))
     references = encoder.references()
     categorizers = _categorizers(settings, encoder, wording.vocabulary, report("embedding the categories"))
     policy = with_thresholds(wording.policy, encoder, vocabulary)
@@ -140,6 +143,27 @@ def _categorizers(
         made.append(Categorizer(scheme, seen, rows, encoder.references(), encoder.logit_scale))
         start += len(scheme.rows)
     return tuple(made)
+
+
+def _embed(
+    encoder: Encoder, vocabulary: Vocabulary, own: frozenset[str], cache_dir: Path, report: Report | None
+) -> Embeddings:
+    """The concepts' embeddings, (m, d).
+
+    The customer's own are embedded apart: a policy with another concept is no reason to embed all others again.
+    """
+    apart = np.array([concept.id in own for concept in vocabulary.concepts])
+    names = [concept.name for concept in vocabulary.concepts]
+    shared = [name for name, is_own in zip(names, apart, strict=True) if not is_own]
+    if len(shared) in (0, len(names)):
+        return embed_vocabulary(encoder, names, cache_dir, report)
+    first = embed_vocabulary(encoder, shared, cache_dir, report)
+    embeddings = np.empty((len(names), first.shape[1]), np.float32)
+    embeddings[~apart] = first
+    embeddings[apart] = embed_vocabulary(
+        encoder, [name for name, is_own in zip(names, apart, strict=True) if is_own], cache_dir
+    )
+    return embeddings
 
 
 def _reviewer(settings: Settings, encoder: Encoder, policy: Policy) -> Reviewer:
