@@ -202,7 +202,7 @@ def check(
     policy: Policy = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Say what is configured, try it, and say what works: versions, vocabulary, model, engine, decoder, broker, store.
+    """Say what is configured, try it, and say what works: versions, words, model, engine, decoder, broker, store.
 
     Exit status: 0 everything works, 1 something does not.
     """
