@@ -467,3 +467,15 @@ def test_the_example_loads_with_the_shipped_vocabulary() -> None:
     assert set(tomllib.loads(example.read_text(encoding="utf-8"))) >= set(TABLES) - {"calibration", "languages"}
     assert policy.warnings == ()
     assert len(withheld(policy, apply(policy, vocabulary))) > len(withheld(Policy(), vocabulary))
+
+
+def test_the_worked_example_of_the_docs_is_right(path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    vocabulary = files.load()
+    policy = load(path, vocabulary)
+    shown = apply(policy, vocabulary)
+    assert policy.warnings == ()
+    assert shown.shown(shown.by_name["puppy"]) == "puppy dog"
+    assert shown.labels(shown.by_name["dog"], policy.languages)["ko"] == "강아지"
+    assert (policy.agencies, policy.review) == ({"adobe": {"max_keywords": 25}}, {"brand": None})
