@@ -33,13 +33,14 @@ test-unit: $(READY)  ## The fast tests only
 faults: $(READY)  ## Kill, freeze and fill real servers and workers, and look what became of every image (SEED=1)
 	FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -m faults --timeout=900
 
-check: $(READY)  ## Lint, types, import contracts, the Compose file, and that the docs agree with the code
+check: $(READY)  ## Lint, types, import contracts, the Compose file, the vocabulary, and that the docs agree with the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/python scripts/docs.py --check
+	$(BIN)/stockmeta taxonomy validate
 
 docs: $(READY)  ## Write again what the docs take from the code: each command's help, the settings
 	$(BIN)/python scripts/docs.py
