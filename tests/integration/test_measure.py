@@ -19,14 +19,33 @@ TRUE = {
     "camera.png": "tripod;zorgblatt",
 }
 
+WORDS = """\
+id\tlabel\tparent\tfacet
+animal\tanimal\t\tanimal
+cat\tcat\tanimal\tanimal
+dog\tdog\tanimal\tanimal
+drink\tdrink\t\tdrink
+coffee\tcoffee\tdrink\tdrink
+cup\tcup\t\tobject
+spoon\tspoon\t\tobject
+tripod\ttripod\t\tobject
+vehicle\tvehicle\t\tvehicle
+motorbike\tmotorbike\tvehicle\tvehicle
+rocket\trocket\tvehicle\tvehicle
+plant\tplant\t\tplant
+flower\tflower\tplant\tplant
+"""
+"""A small vocabulary: the shipped one takes minutes to embed, and changes."""
+
 
 def test_the_demos_photographs_are_evaluated(stockmeta: Command, tmp_path: Path) -> None:
     photos = packaged_photographs(tmp_path / "photos")
     labels = tmp_path / "labels.csv"
     labels.write_text("image,terms\n" + "".join(f"{name},{terms}\n" for name, terms in TRUE.items()), encoding="utf-8")
-    report = tmp_path / "report.html"
-    arguments = ("evaluate", labels, "--images", photos, "--html", report, "--json")
-    result = stockmeta(*arguments, MODEL="starter")
+    words, report = tmp_path / "words.tsv", tmp_path / "report.html"
+    words.write_text(WORDS, encoding="utf-8")
+    common = ("--images", photos, "--vocabulary", words)
+    result = stockmeta("evaluate", labels, *common, "--html", report, "--json", MODEL="starter")
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["images"] == 6
@@ -39,7 +58,7 @@ def test_the_demos_photographs_are_evaluated(stockmeta: Command, tmp_path: Path)
     assert len(re.findall(r'<img src="data:image/jpeg;base64,', page)) == 6
     assert not re.search(r'(src|href)="(?!data:)', page), "the page is not self-contained"
 
-    few = stockmeta("calibrate", labels, "--images", photos, "--out", tmp_path / "c.json", MODEL="starter")
+    few = stockmeta("calibrate", labels, *common, "--out", tmp_path / "c.json", MODEL="starter")
     assert few.returncode == 2
     assert "there are 6 labelled images, and 100 are needed: label 94 more" in few.stderr
     assert not (tmp_path / "c.json").exists()
