@@ -139,6 +139,6 @@ def entry(vocabulary: Vocabulary, schemes: Sequence[Scheme], concept: Concept) -
 
 
 def _categories(scheme: Scheme, vocabulary: Vocabulary, position: int) -> tuple[tuple[str, str], ...]:
-    """With the categories above them, each once."""
-    led = (above for target in targets(scheme, vocabulary)[position] for above in scheme.above(target))
+    """After the categories above them, each once."""
+    led = (above for target in targets(scheme, vocabulary)[position] for above in reversed([*scheme.above(target)]))
     return tuple((scheme.rows[i].id, scheme.rows[i].label) for i in dict.fromkeys(led))
