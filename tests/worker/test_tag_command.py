@@ -54,6 +54,21 @@ def test_a_folder_gives_one_record_an_image_in_order(run: Run, photos: Path) -> 
     assert "1 other files left alone" in result.err
 
 
+def test_a_category_scheme_of_one_s_own(
+    run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheme = tmp_path / "agency.tsv"
+    scheme.write_text("# most: 1\nid\tlabel\tconcepts\tprompt\n7\tLooks\tcolor\tred, blue\n", "utf-8")
+    monkeypatch.setenv("STOCKMETA_SCHEMES", str(scheme))
+    (record,) = run("tag", photos / "a red.jpg").records
+    assert set(record["categories"]) == {"adobe", "agency", "iptc", "iptc_scene", "shutterstock"}
+    assert [category["id"] for category in record["categories"]["agency"]] == ["7"]
+
+    scheme.write_text("# most: 1\nid\tlabel\tconcepts\tprompt\n7\tLooks\tcollor\tred, blue\n", "utf-8")
+    refused = run("tag", photos / "a red.jpg")
+    assert (refused.status, "names 'collor', which is not a concept" in refused.err) == (2, True)
+
+
 def test_all_good_is_exit_status_0(run: Run, photos: Path) -> None:
     assert run("tag", photos / "blue.jpg", photos / "a red.jpg").status == 0
 
