@@ -63,8 +63,9 @@ def main() -> int:
     print(literal_names(model.encoder, settings.cache_dir, rows, embeddings))
     chooser = Chooser(model.vocabulary, replace(model.describer.chooser.policy, max_keywords=1000))
     scored = rescore(model.judge, embeddings)
-    shown = [first_five(chooser.choose(one.raw, one.chance, one.score)) for one in scored]
-    loose = Chooser(model.vocabulary, Policy())
+    chosen = [chooser.choose(one.raw, one.chance, one.score) for one in scored]
+    shown = [first_five(words) for words in chosen]
+    loose = Chooser(model.vocabulary, Policy(min_keywords=0))
     ranked = [first_five(loose.choose(one.raw, one.chance, one.score)) for one in scored]
     matcher = Matcher(model.vocabulary)
     print(report("shipped vocabulary, no threshold", matcher, rows, ranked))
@@ -75,7 +76,8 @@ def main() -> int:
     ):
         print(report(what, matcher, rows, [five] * len(rows)))
     read = sorted(random.Random(SEED).sample(range(len(rows)), READ))  # noqa: S311
-    print(by_eye([(rows[i], shown[i]) for i in read], show=given.list))
+    print(by_eye("all", [(rows[i], [word.concept for word in chosen[i][:5]]) for i in read], show=given.list))
+    print(by_eye("without generic ones", [(rows[i], shown[i]) for i in read], show=False))
     return 0
 
 
@@ -171,7 +173,7 @@ def constant(matcher: Matcher, rows: list[Row], vocabulary: Vocabulary) -> list[
     return five
 
 
-def by_eye(read: list[tuple[Row, list[Concept]]], *, show: bool) -> str:
+def by_eye(which: str, read: list[tuple[Row, list[Concept]]], *, show: bool) -> str:
     """The share of wrong keywords among the first five, by the verdicts of whoever looked at the photographs."""
     verdicts: dict[tuple[str, str], str] = {}
     if BY_EYE.is_file():
@@ -186,9 +188,11 @@ def by_eye(read: list[tuple[Row, list[Concept]]], *, show: bool) -> str:
             if show:
                 print(f"{row['file']}\t{word.label}\t{verdict}")
     judged = counted["right"] + counted["wrong"]
+    few = sum(len(words) < 4 for _, words in read)
     return (
-        f"read by eye on {len(read)} photographs: {counted['wrong']} of {judged} keywords wrong "
-        f"({counted['wrong'] / max(judged, 1):.3f}), {counted['unread']} not read yet"
+        f"read by eye on {len(read)} photographs, {which}: {counted['wrong']} of {judged} keywords wrong "
+        f"({counted['wrong'] / max(judged, 1):.3f}), {counted['unread']} not read yet; "
+        f"{judged / len(read):.2f} shown each, fewer than four on {few}"
     )
 
 

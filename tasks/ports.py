@@ -131,7 +131,8 @@ class Encoder(Protocol):
         model: the name given by the user, such as `starter` or `ViT-B-32/laion2b_s34b_b79k`.
         engine: what runs it, such as `openvino bf16`.
         preprocess: how it wants its pixels.
-        prompts: templates with one `{}`; a concept's embedding is the mean over them, of unit length again.
+        prompts: templates with one `{}`; a term's embedding is the mean over them, of unit length again.
+        concept_prompts: the same for a vocabulary of thousands, whose first embedding should not take long.
         logit_scale: inverse temperature of the softmax over cosines.
         fingerprint: changes when the weights, the architecture, the preprocessing or the engine's precision do; hex.
         text_fingerprint: changes when texts would get other embeddings; hex.
@@ -146,6 +147,7 @@ class Encoder(Protocol):
     engine: str
     preprocess: Preprocess
     prompts: tuple[str, ...]
+    concept_prompts: tuple[str, ...]
     logit_scale: float
     fingerprint: str
     text_fingerprint: str

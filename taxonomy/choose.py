@@ -2,14 +2,15 @@
 
 1. What reaches its threshold and a share of the best score.
 2. Where that is less than a policy's least number: the parents of those, which are as true as they are.
-3. Where it still is: what comes nearest, down to half of what was asked for. Below that a picture supports no more.
+3. Where it still is: what comes nearest, down to four fifths of what was asked for. Below that a picture supports no more.
 
-Then all of it by score, of words that say the same only the surest, and no more than a policy wants.
+Then all of it by score, of words that say the same or exclude each other only the surest, and no more than a policy
+wants.
 """
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from taxonomy.policy import Policy, withheld
 
 DECIMALS = 4
 """Scores are rounded before they are compared, so that a last bit decides nothing."""
-SUPPORT = 0.5
+SUPPORT = 0.8
 """Of threshold and margin: what has less is not shown, however few words there are."""
 
 Values = NDArray[np.float32]
@@ -75,10 +76,11 @@ class Chooser:
         self.showable[list(self.withheld)] = False
         self._rank = _order(vocabulary)
         self._same = {} if vocabulary.flat else _same(vocabulary)
+        self._contrary = [[vocabulary.index[identifier] for identifier in group] for group in vocabulary.contrary]
 
     def choose(self, raw: Values, chance: Values, score: Values) -> list[Chosen]:
         """One image's keywords from its values for every concept, (m,) each; the most useful first."""
-        why = self._folded(self._selected(raw, score), score)
+        why = self._agreeing(self._folded(self._selected(raw, score), score), chance)
         return [
             Chosen(
                 self.vocabulary.concepts[i],
@@ -132,6 +134,14 @@ class Chooser:
             first.setdefault(self._same[i], i)
         return {i: reason for i, reason in why.items() if first.get(self._same.get(i, -1), i) == i}
 
+    def _agreeing(self, why: dict[int, Why], chance: Values) -> dict[int, Why]:
+        """Without words that a surer one excludes."""
+        for group in self._contrary:
+            said = sorted((i for i in group if i in why), key=lambda i: (-self.evidence(i, chance), self._rank[i]))
+            for loser in said[1:]:
+                del why[loser]
+        return why
+
     def _inherited(self, position: int, chance: Values) -> bool:
         """Whether most of the evidence lies beneath the concept rather than in itself."""
         return not self.vocabulary.flat and float(chance[position]) < self.evidence(position, chance) / 2
@@ -139,6 +149,11 @@ class Chooser:
     def evidence(self, position: int, chance: Values) -> float:
         """The chance of the concept, of everything beneath it and of what implies it."""
         return sum(float(chance[start:end].sum()) for start, end in self.vocabulary.runs(position))
+
+    def excluded(self, position: int, chosen: Iterable[int]) -> int | None:
+        """Which of the chosen ones excludes this concept."""
+        groups = [group for group in self._contrary if position in group]
+        return next((i for i in chosen if any(i in group for group in groups)), None)
 
     def twin(self, position: int, chosen: Iterable[int]) -> int | None:
         """Which of the chosen ones says the same as this concept."""
@@ -149,7 +164,7 @@ class Chooser:
         return self.vocabulary.concepts[position]
 
 
-def _rounded(value: float | np.float32) -> float:
+def _rounded(value: Any) -> float:  # a float, or numpy's
     return round(float(value), DECIMALS)
 
 

@@ -1,6 +1,7 @@
 """Concepts and vocabularies: what there is to say about a picture, as a tree. `taxonomy.files` reads them."""
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -73,6 +74,7 @@ class Vocabulary:
         translations: language to id to labels, the preferred one first; for English only what is shown instead of the
             concept's own label, where a policy says so.
         implied: id to ids of concepts elsewhere in the tree where it is true as well: where a bed is, it is indoors.
+        contrary: groups of ids of which a picture shows one: it is indoors or outdoors.
     """
 
     concepts: tuple[Concept, ...]
@@ -80,6 +82,7 @@ class Vocabulary:
     flat: bool = False
     translations: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     implied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    contrary: tuple[tuple[str, ...], ...] = ()
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -107,7 +110,7 @@ class Vocabulary:
             (c.id, c.words, c.hint, c.parent, c.facet, c.grammar, c.tier, sorted(c.flags)) for c in self.concepts
         ]
         labels = sorted((language, sorted(table.items())) for language, table in self.translations.items())
-        content_of_all = (self.flat, content, labels, sorted(self.implied.items()))
+        content_of_all = (self.flat, content, labels, sorted(self.implied.items()), self.contrary)
         return hashlib.sha256(repr(content_of_all).encode()).hexdigest()[:16]
 
     @property
@@ -157,7 +160,13 @@ class Vocabulary:
             for target, named in self.implied.items()
             if target in ids and (sources := tuple(source for source in named if source in ids))
         }
-        return build(moved, translations=self.translations, implied=implied)
+        contrary = (tuple(one for one in group if one in ids) for group in self.contrary)
+        return build(
+            moved,
+            translations=self.translations,
+            implied=implied,
+            contrary=[group for group in contrary if len(group) > 1],
+        )
 
 
 def build(
@@ -166,6 +175,7 @@ def build(
     flat: bool = False,
     translations: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None,
     implied: Mapping[str, tuple[str, ...]] | None = None,
+    contrary: Iterable[tuple[str, ...]] = (),
 ) -> Vocabulary:
     """Put concepts in tree order.
 
@@ -184,9 +194,10 @@ def build(
             f"no concept has the id {missing[0]!r}, which {children[missing[0]][0].name!r} calls parent"
         )
 
-    for target, sources in (implied or {}).items():
-        if lost := {target, *sources} - ids:
-            raise TaxonomyError(f"no concept has the id {min(lost)!r}, which is said to imply or be implied")
+    contrary = tuple(contrary)
+    named = {*itertools.chain(*contrary), *(one for entry in (implied or {}).items() for one in (entry[0], *entry[1]))}
+    if lost := named - ids:
+        raise TaxonomyError(f"no concept has the id {min(lost)!r}, which is said to imply others or to exclude them")
 
     ordered: list[Concept] = []
     end: list[int] = []
@@ -204,7 +215,7 @@ def build(
     if len(ordered) < len(concepts):
         loop = ids - {concept.id for concept in ordered}
         raise TaxonomyError(f"these concepts are each other's parents: {', '.join(sorted(loop)[:5])}")
-    return Vocabulary(tuple(ordered), tuple(end), flat, translations or {}, implied or {})
+    return Vocabulary(tuple(ordered), tuple(end), flat, translations or {}, implied or {}, contrary)
 
 
 def literal(terms: Iterable[str]) -> Vocabulary:

@@ -97,6 +97,9 @@ def _absent(
     twin = chooser.twin(i, [word.position for word in chosen])
     if twin is not None and score[i] <= score[twin]:
         return f"says the same as {chooser.vocabulary.concepts[twin].name}"
+    excluding = chooser.excluded(i, [word.position for word in chosen])
+    if excluding is not None:
+        return f"excluded by {chooser.vocabulary.concepts[excluding].name}, for which there is more evidence"
     needed = float(chooser.needed(score)[i])
     if round(float(score[i]), DECIMALS) < round(needed, DECIMALS):
         floor = float(chooser.floors[i])

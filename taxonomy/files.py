@@ -14,8 +14,9 @@
     synonyms    other words for the same thing, separated by `|`
     flags       separated by `|`: hidden (means nothing to a buyer, never shown), personal:age, personal:gender …
 
-`data/implied.tsv` has what the tree cannot say, since a concept has one parent: concept, the names of those elsewhere in
-the tree that imply it in a picture (`|` between them; what is beneath them is included).
+`data/implied.tsv` has what the tree cannot say, since a concept has one parent: a concept, and the names of those
+elsewhere in the tree that imply it in a picture (`|` between them; what is beneath them is included).
+`data/contrary.tsv` has groups of concepts of which a picture shows only one.
 
 `data/labels/<language>.tsv` adds a language: id, label, synonyms.
 
@@ -43,7 +44,12 @@ def load(path: Path | None = None) -> Vocabulary:
         tables = {Path(entry.name).stem: entry for entry in (data / "labels").iterdir() if entry.name.endswith(".tsv")}
         translations = {language: read_labels(tables[language]) for language in sorted(tables)}
         concepts = list(read_concepts(data / "concepts.tsv"))
-        return build(concepts, translations=translations, implied=read_implied(data / "implied.tsv", concepts))
+        return build(
+            concepts,
+            translations=translations,
+            implied=read_implied(data / "implied.tsv", concepts),
+            contrary=read_contrary(data / "contrary.tsv", concepts),
+        )
     try:
         first = path.read_text(encoding="utf-8-sig").partition("\n")[0]
         if first.startswith("id\tlabel"):
@@ -110,6 +116,18 @@ def read_implied(path: Traversable | Path, concepts: Sequence[Concept]) -> dict[
             raise TaxonomyError(f"{path}:{line}: {unknown[0]!r} is not a concept")
         implied[ids[row["concept"]]] = tuple(ids[name] for name in names[1:])
     return implied
+
+
+def read_contrary(path: Traversable | Path, concepts: Sequence[Concept]) -> list[tuple[str, ...]]:
+    """Groups of ids of concepts that exclude each other. Raises `TaxonomyError` with the line."""
+    ids = {concept.name: concept.id for concept in concepts}
+    groups = []
+    for line, row in read_table(path, ("concepts",), ("concepts",)):
+        names = _split(row["concepts"])
+        if unknown := [name for name in names if name not in ids]:
+            raise TaxonomyError(f"{path}:{line}: {unknown[0]!r} is not a concept")
+        groups.append(tuple(ids[name] for name in names))
+    return groups
 
 
 def read_table(

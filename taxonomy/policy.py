@@ -142,7 +142,7 @@ def apply(policy: Policy, vocabulary: Vocabulary) -> Vocabulary:
     translations = {language: _merged(policy, vocabulary, language) for language in sorted(languages)}
     if english := dict(_english(policy, concepts)):
         translations["en"] = english
-    return build(concepts, translations=translations)
+    return build(concepts, translations=translations, implied=vocabulary.implied, contrary=vocabulary.contrary)
 
 
 def _widened(policy: Policy, concept: Concept) -> Concept:

@@ -1,7 +1,7 @@
 """The composition root: the only place that knows every adapter and wires them to the ports."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -39,7 +39,7 @@ from worker.images.decode import VERSION as DECODING
 from worker.images.decode import Limits
 from worker.images.pool import DecoderPool
 from worker.settings import Settings
-from worker.vocabulary import load_wording, with_thresholds
+from worker.vocabulary import load_calibration, load_wording, with_thresholds
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class Model:
 
     encoder: Encoder
     vocabulary: Vocabulary
+    embeddings: Embeddings
     judge: Judge
     describer: Describer
 
@@ -78,8 +79,17 @@ def make_encoder(settings: Settings) -> Encoder:
     )
 
 
-def load_model(settings: Settings, progress: Progress | None = None) -> Model:
-    """Load the model, embed the vocabulary, and say which generation that makes. Raises `ConfigurationError`."""
+def load_model(settings: Settings, progress: Progress | None = None, *, calibrated: bool = True) -> Model:
+    """Load the model, embed the vocabulary, and say which generation that makes.
+
+    Args:
+        settings: what the operator decided.
+        progress: is told of what takes long.
+        calibrated: whether a calibration that the policy names is used.
+
+    Raises:
+        ConfigurationError: something is missing, or does not fit.
+    """
     # Scoring is a small matrix product a batch. With more threads OpenBLAS splits it, and its idle threads spin on the
     # cores that decode: measured, scoring took twice its own time in processor time.
     threadpool_limits(1, user_api="blas")
@@ -92,25 +102,33 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
     def report(what: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(what, done, total)
 
-    own = frozenset(concept.id for concept in wording.policy.concepts)
+    own = {concept.id for concept in wording.policy.concepts} | set(wording.policy.synonyms.get("en", ()))
     embeddings = _embed(encoder, vocabulary, own, settings.cache_dir, report("embedding the vocabulary"))
     references = encoder.references()
     categorizers = _categorizers(settings, encoder, wording.vocabulary, report("embedding the categories"))
     policy = with_thresholds(wording.policy, encoder, vocabulary)
-    chooser = Chooser(vocabulary, policy)
+    calibration = load_calibration(policy, encoder, vocabulary) if calibrated else None
+    own_thresholds: Mapping[str, float] = {}
+    if calibration is not None and policy.min_score is None:
+        policy = replace(policy, thresholds=calibration.evidence(policy.thresholds))
+        own_thresholds = calibration.thresholds
+    chooser = Chooser(vocabulary, policy, own_thresholds)
     captioner = ComposedCaptioner(vocabulary, embeddings, load_limits(policy.agencies), chooser.withheld)
     reviewer = _reviewer(settings, encoder, policy)
     usual = None if references is None else statistics(embeddings, references)
+    if calibration is not None:
+        usual = calibration.usual(vocabulary, usual)
     scorer = Scorer(vocabulary, embeddings, usual, encoder.logit_scale)
     generation = generation_id(
         {
             "encoder": encoder.fingerprint,
             "texts": encoder.text_fingerprint,
-            "prompts": repr(encoder.prompts),
+            "prompts": repr((encoder.prompts, encoder.concept_prompts)),
             "captioner": captioner.fingerprint,
             "vocabulary": vocabulary.fingerprint,
             "categories": repr([categorizer.scheme for categorizer in categorizers]),
             "policy": policy.fingerprint,
+            "calibration": "" if calibration is None else calibration.fingerprint,
             "review": repr(reviewer.flags),
             "logit_scale": repr(encoder.logit_scale),
             "arithmetic": repr((DECODING, SCORING)),
@@ -120,7 +138,7 @@ def load_model(settings: Settings, progress: Progress | None = None) -> Model:
     provenance = Provenance(generation, encoder.model, encoder.engine, vocabulary.fingerprint)
     judge = Judge(encoder, scorer, categorizers, reviewer)
     describer = Describer(chooser, categorizers, reviewer, captioner, provenance)
-    return Model(encoder, vocabulary, judge, describer)
+    return Model(encoder, vocabulary, embeddings, judge, describer)
 
 
 def _categorizers(
@@ -146,23 +164,27 @@ def _categorizers(
 
 
 def _embed(
-    encoder: Encoder, vocabulary: Vocabulary, own: frozenset[str], cache_dir: Path, report: Report | None
+    encoder: Encoder, vocabulary: Vocabulary, own: Collection[str], cache_dir: Path, report: Report | None
 ) -> Embeddings:
-    """The concepts' embeddings, (m, d).
+    """The concepts' embeddings, (m, d), each the mean over its name and its synonyms.
 
-    The customer's own are embedded apart: a policy with another concept is no reason to embed all others again.
+    What the customer has words of their own for is embedded apart: one more is no reason to embed all others again.
     """
-    apart = np.array([concept.id in own for concept in vocabulary.concepts])
-    names = [concept.name for concept in vocabulary.concepts]
-    shared = [name for name, is_own in zip(names, apart, strict=True) if not is_own]
-    if len(shared) in (0, len(names)):
-        return embed_vocabulary(encoder, names, cache_dir, report)
-    first = embed_vocabulary(encoder, shared, cache_dir, report)
-    embeddings = np.empty((len(names), first.shape[1]), np.float32)
-    embeddings[~apart] = first
-    embeddings[apart] = embed_vocabulary(
-        encoder, [name for name, is_own in zip(names, apart, strict=True) if is_own], cache_dir
-    )
+    if vocabulary.flat:
+        return embed_vocabulary(encoder, [concept.name for concept in vocabulary.concepts], cache_dir, report)
+    parts: tuple[list[int], list[int]] = ([], [])
+    for position, concept in enumerate(vocabulary.concepts):
+        parts[concept.id in own].append(position)
+    embeddings: Embeddings | None = None
+    for part in filter(None, parts):
+        words = [(vocabulary.concepts[i].name, *vocabulary.concepts[i].synonyms) for i in part]
+        found = embed_vocabulary(encoder, words, cache_dir, report, encoder.concept_prompts)
+        if len(part) == len(vocabulary.concepts):
+            return found
+        if embeddings is None:
+            embeddings = np.empty((len(vocabulary.concepts), found.shape[1]), np.float32)
+        embeddings[part] = found
+    assert embeddings is not None
     return embeddings
 
 

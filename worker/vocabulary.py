@@ -6,9 +6,12 @@ from typing import NamedTuple
 
 from tasks.errors import ConfigurationError
 from tasks.ports import Encoder
-from taxonomy import files, policy_file
+from taxonomy import calibration, files, policy_file
+from taxonomy.calibration import Calibration
 from taxonomy.concepts import PERSONAL, TaxonomyError, Vocabulary
 from taxonomy.policy import Policy, apply
+from taxonomy.score import VERSION
+from worker.encoders.contract import scoring_identity
 from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -72,6 +75,20 @@ def _with_options(policy: Policy, settings: Settings) -> Policy:
     if settings.min_score is not None:
         policy = replace(policy, min_score=settings.min_score)
     return policy
+
+
+def load_calibration(policy: Policy, encoder: Encoder, vocabulary: Vocabulary) -> Calibration | None:
+    """The calibration that a policy names, if any. Raises `ConfigurationError` where it is for something else."""
+    if policy.calibration is None:
+        return None
+    try:
+        found = calibration.load(policy.calibration)
+        gone = found.check(scoring_identity(encoder), vocabulary, VERSION)
+    except TaxonomyError as error:
+        raise ConfigurationError(f"{policy.calibration}: {error}") from error
+    if gone:
+        logger.warning("%s: %d of its concepts are not in the vocabulary: %s", policy.calibration, len(gone), gone[0])
+    return found
 
 
 def with_thresholds(policy: Policy, encoder: Encoder, vocabulary: Vocabulary) -> Policy:

@@ -86,7 +86,7 @@ def test_where_few_words_pass_their_parents_are_as_true() -> None:
 
 def test_then_what_comes_near_but_not_what_is_far() -> None:
     policy = Policy(thresholds=Thresholds(score=0.5), min_keywords=7)
-    chosen = choose(policy, [0.1, 0.2, 0.6, 0.26, 0.0])
+    chosen = choose(policy, [0.1, 0.2, 0.6, 0.41, 0.0])
     assert [(word.concept.id, word.why) for word in chosen] == [
         ("elephant", Why.PASSED),
         ("camel", Why.NEAREST),
@@ -108,6 +108,16 @@ def test_of_words_that_read_the_same_the_surest_is_shown() -> None:
         ]
     )
     assert ids(choose(Policy(), [0.2, 0.4, 0.3, 0.1], vocabulary=vocabulary)) == ["cup", "machine"]
+
+
+def test_of_words_that_exclude_each_other_the_one_with_more_evidence_is_shown() -> None:
+    concepts = [Concept("in", "indoors"), Concept("room", "room", parent="in"), Concept("out", "outdoors")]
+    vocabulary = build(concepts, contrary=[("in", "out")])
+    score, chance = [0.2, 0.3, 0.4], [0.1, 0.5, 0.4]
+    assert ids(choose(Policy(), score, chance=chance, vocabulary=vocabulary)) == ["room", "in"]
+    values = [np.array(row, np.float32) for row in ([0.5] * 3, chance, score)]
+    found = {each.concept.id: each.reason for each in explain(Chooser(vocabulary, Policy()), *values)}
+    assert found["out"] == "excluded by indoors, for which there is more evidence"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,29 @@ def directions(rng: np.random.Generator, n: int, d: int = 8) -> Floats:
     return unit
 
 
+def test_what_implies_a_concept_from_elsewhere_adds_to_its_evidence_once() -> None:
+    concepts = [
+        Concept("indoors", "indoors"),
+        Concept("room", "room", parent="indoors"),
+        Concept("furniture", "furniture"),
+        Concept("bed", "bed", parent="furniture"),
+        Concept("tree", "tree"),
+    ]
+    vocabulary = build(concepts, implied={"indoors": ("furniture", "bed", "room")})
+    rng = np.random.default_rng(5)
+    scores = Scorer(vocabulary, directions(rng, 5), None, 5.0).score(directions(rng, 4))
+
+    information = 1 - np.log(4) / np.log(5)
+    np.testing.assert_allclose(scores.score[:, 0], scores.chance[:, :4].sum(axis=1) * information, atol=1e-6)
+
+
+def test_of_equals_what_buyers_type_more_often_has_the_better_chance() -> None:
+    vocabulary = build([Concept(tier, f"word {tier}", tier=tier) for tier in "ABC"])
+    same = directions(np.random.default_rng(6), 1).repeat(3, axis=0)
+    chance = Scorer(vocabulary, same, None, 10.0).score(same[:1]).chance[0]
+    assert chance[0] > chance[1] > chance[2]
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(2, 40))
 def test_a_score_is_the_chance_of_the_subtree_times_its_information(seed: int, size: int) -> None:
     rng = np.random.default_rng(seed)

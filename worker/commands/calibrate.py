@@ -20,7 +20,6 @@ from taxonomy.truth import Meaning, Relations, relations
 from worker import console
 from worker.commands.evaluate import ranged
 from worker.encoders.contract import scoring_identity
-from worker.encoders.texts import embed_vocabulary
 from worker.label_files import Labels
 from worker.labelled import Source, Tagged, meanings_of, say_troubles, tag_labelled, true_terms
 from worker.runtime import Model, load_model
@@ -71,11 +70,12 @@ def run(settings: Settings, source: Source, asked: Asked) -> int:
         raise ConfigurationError(f"--out {asked.out}: there is no folder {str(asked.out.parent)!r}")
     labels = source.read()
     with console.bars() as bars:
-        model = load_model(settings, bars.update)
+        # Without the calibration that a policy may name already, perhaps for another vocabulary: this makes a new one.
+        model = load_model(settings, bars.update, calibrated=False)
         _enough(len(labels.images), "labelled images")
         tagged = tag_labelled(settings, model, labels, bars.update)
         say_troubles(tagged.troubles)
-        bench = Bench(model, _concepts(settings, model), _samples(settings, model, tagged))
+        bench = Bench(model, np.asarray(model.embeddings), _samples(settings, model, tagged))
     fit, rest = bench.split(asked.holdout, asked.seed)
     try:
         calibration, thresholds = bench.fit(fit, asked.target_precision)
@@ -267,9 +267,3 @@ def _samples(settings: Settings, model: Model, tagged: Tagged) -> list[Sample]:
 def _enough(images: int, what: str) -> None:
     if images < IMAGES:
         raise ConfigurationError(f"there are {images} {what}, and {IMAGES} are needed: label {IMAGES - images} more")
-
-
-def _concepts(settings: Settings, model: Model) -> Floats:
-    """Embeddings of the concepts, which loading the model put into the cache."""
-    names = [concept.name for concept in model.vocabulary.concepts]
-    return np.asarray(embed_vocabulary(model.encoder, names, settings.cache_dir))

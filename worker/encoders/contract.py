@@ -42,8 +42,8 @@ def digest(*parts: object) -> str:
 
 def scoring_identity(encoder: Encoder) -> str:
     """Changes when the encoder would give the same picture other scores; 16 hex digits. A calibration names it."""
-    parts = encoder.fingerprint, encoder.text_fingerprint, list(encoder.prompts), encoder.logit_scale
-    return digest(*parts)[:16]
+    prompts = list(encoder.prompts), list(encoder.concept_prompts)
+    return digest(encoder.fingerprint, encoder.text_fingerprint, prompts, encoder.logit_scale)[:16]
 
 
 @contextmanager

@@ -26,6 +26,7 @@ class FakeEncoder:
     engine = "numpy fp32"
     preprocess = Preprocess(size=32, interpolation="bilinear")
     prompts: tuple[str, ...] = ("{}",)
+    concept_prompts: tuple[str, ...] = ("{}",)
     logit_scale = 20.0
     fingerprint = digest("fake", 1, LEVELS)
     text_fingerprint = digest("fake", 1, LEVELS)

@@ -49,6 +49,7 @@ class OpenClipEncoder:
     """
 
     prompts: tuple[str, ...] = PROMPTS
+    concept_prompts: tuple[str, ...] = PROMPTS[:1]
     facets = FACETS
     flags = FLAGS
     thresholds = Thresholds(score=0.02, margin=0.05)

@@ -53,7 +53,8 @@ class StarterEncoder:
     model = "starter"
     preprocess = Preprocess(size=260, mode="shortest", interpolation="bilinear")
     prompts: tuple[str, ...] = ("a photo of {}", "{}")
-    logit_scale = 16.0
+    concept_prompts: tuple[str, ...] = ("{}",)
+    logit_scale = 20.0
     # Chosen on labelled photographs: docs/quality.md has the figures.
     thresholds = Thresholds(score=0.026, margin=0.25)
     # Of 206 COCO photographs and 80 words a third of what passes is right, and one photograph in twenty gets nothing.

@@ -87,7 +87,7 @@ def test_several_threads_get_what_one_gets(encoder: Encoder) -> None:
 
 
 def test_an_encoder_says_what_it_is(encoder: Encoder) -> None:
-    assert all(prompt.count("{}") == 1 for prompt in encoder.prompts)
+    assert all(prompt.count("{}") == 1 for prompt in (*encoder.prompts, *encoder.concept_prompts))
     assert encoder.facets
     assert encoder.facets <= FACETS
     assert encoder.flags <= FLAGS
