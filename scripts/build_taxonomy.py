@@ -58,7 +58,10 @@ I_AND_U = (
 IRREGULAR = {
     # What the library gets wrong; empty where nobody would say it.
     **dict.fromkeys(("beware of dog sign", "burger and fries", "corn on the cob", "DNA", "dodo", "Gen Z"), ""),
-    **dict.fromkeys(("first sunrise of the year", "number of people", "sole of foot"), ""),
+    **dict.fromkeys(("first sunrise of the year", "number of people", "sole of foot", "triceratops", "clematis"), ""),
+    **dict.fromkeys(
+        ("largemouth bass", "grouse", "guinea fowl", "bison", "elk", "pike", "snipe", "Great Pyrenees"), ""
+    ),
     "cactus": "cacti",
     "Doberman": "Dobermans",
     "gladiolus": "gladioli",

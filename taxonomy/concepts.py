@@ -147,14 +147,14 @@ class Vocabulary:
 
     def only(self, facets: frozenset[str]) -> "Vocabulary":
         """The concepts of these kinds; a concept whose parent goes moves up to the nearest ancestor that stays."""
-        if self.flat:
+        if self.flat or all(concept.facet in facets for concept in self.concepts):
             return self
         kept = [concept for concept in self.concepts if concept.facet in facets]
         ids = {concept.id for concept in kept}
         moved = []
         for concept in kept:
             parent = next((above.id for above in self.ancestors(concept) if above.id in ids), None)
-            moved.append(replace(concept, parent=parent))
+            moved.append(concept if parent == concept.parent else replace(concept, parent=parent))
         implied = {
             target: sources
             for target, named in self.implied.items()

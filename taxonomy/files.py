@@ -24,6 +24,7 @@ Lines that begin with `#` are comments.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -40,16 +41,7 @@ def load(path: Path | None = None) -> Vocabulary:
         TaxonomyError: with file, line and cause.
     """
     if path is None:
-        data = files("taxonomy") / "data"
-        tables = {Path(entry.name).stem: entry for entry in (data / "labels").iterdir() if entry.name.endswith(".tsv")}
-        translations = {language: read_labels(tables[language]) for language in sorted(tables)}
-        concepts = list(read_concepts(data / "concepts.tsv"))
-        return build(
-            concepts,
-            translations=translations,
-            implied=read_implied(data / "implied.tsv", concepts),
-            contrary=read_contrary(data / "contrary.tsv", concepts),
-        )
+        return shipped()
     try:
         first = path.read_text(encoding="utf-8-sig").partition("\n")[0]
         if first.startswith("id\tlabel"):
@@ -59,6 +51,21 @@ def load(path: Path | None = None) -> Vocabulary:
         raise TaxonomyError(f"{path}: not UTF-8 at byte {error.start}") from error
     except OSError as error:
         raise TaxonomyError(f"{path}: {error.strerror}") from error
+
+
+@cache
+def shipped() -> Vocabulary:
+    """The vocabulary that comes with the package; read once, since nothing can change it."""
+    data = files("taxonomy") / "data"
+    tables = {Path(entry.name).stem: entry for entry in (data / "labels").iterdir() if entry.name.endswith(".tsv")}
+    translations = {language: read_labels(tables[language]) for language in sorted(tables)}
+    concepts = list(read_concepts(data / "concepts.tsv"))
+    return build(
+        concepts,
+        translations=translations,
+        implied=read_implied(data / "implied.tsv", concepts),
+        contrary=read_contrary(data / "contrary.tsv", concepts),
+    )
 
 
 def read_concepts(path: Traversable | Path) -> Iterator[Concept]:

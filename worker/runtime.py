@@ -105,7 +105,7 @@ def load_model(settings: Settings, progress: Progress | None = None, *, calibrat
     own = {concept.id for concept in wording.policy.concepts} | set(wording.policy.synonyms.get("en", ()))
     embeddings = _embed(encoder, vocabulary, own, settings.cache_dir, report("embedding the vocabulary"))
     references = encoder.references()
-    categorizers = _categorizers(settings, encoder, wording.vocabulary, report("embedding the categories"))
+    categorizers = _categorizers(settings, encoder, wording.vocabulary, vocabulary, report("embedding the categories"))
     policy = with_thresholds(wording.policy, encoder, vocabulary)
     calibration = load_calibration(policy, encoder, vocabulary) if calibrated else None
     own_thresholds: Mapping[str, float] = {}
@@ -142,23 +142,23 @@ def load_model(settings: Settings, progress: Progress | None = None, *, calibrat
 
 
 def _categorizers(
-    settings: Settings, encoder: Encoder, vocabulary: Vocabulary, report: Callable[[int, int], None] | None
+    settings: Settings, encoder: Encoder, whole: Vocabulary, told: Vocabulary, report: Report | None
 ) -> tuple[Categorizer, ...]:
-    """One for each scheme of which the encoder can tell anything."""
+    """One for each scheme of which the encoder can tell anything; it can tell the concepts `told`."""
     try:
         schemes = categories.load_schemes(settings.schemes or ())
-        if not vocabulary.flat:
+        if not whole.flat:
             extra = {path.stem for path in settings.schemes or ()}
-            categories.check([scheme for scheme in schemes if scheme.name in extra], vocabulary)
+            categories.check([scheme for scheme in schemes if scheme.name in extra], whole)
     except TaxonomyError as error:
         raise ConfigurationError(str(error)) from error
-    schemes = tuple(told for scheme in schemes if (told := scheme.only(encoder.facets)).rows)
+    schemes = tuple(kept for scheme in schemes if (kept := scheme.only(encoder.facets)).rows)
     texts = [row.prompt for scheme in schemes for row in scheme.rows]
     prompts = embed_vocabulary(encoder, texts, settings.cache_dir, report)
-    seen, made, start = vocabulary.only(encoder.facets), [], 0
+    made, start = [], 0
     for scheme in schemes:
         rows = prompts[start : start + len(scheme.rows)]
-        made.append(Categorizer(scheme, seen, rows, encoder.references(), encoder.logit_scale))
+        made.append(Categorizer(scheme, told, rows, encoder.references(), encoder.logit_scale))
         start += len(scheme.rows)
     return tuple(made)
 

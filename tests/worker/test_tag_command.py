@@ -26,9 +26,15 @@ class Result:
         self.keys = [record.get("image", record)["key"] for record in self.records]
 
 
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests here: the embedded vocabulary is the same."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    for name, value in {"MODEL": "fake", "CACHE_DIR": str(tmp_path / "cache"), "DECODE_PROCESSES": "1"}.items():
+def run(monkeypatch: pytest.MonkeyPatch, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    for name, value in {"MODEL": "fake", "CACHE_DIR": str(cache_dir), "DECODE_PROCESSES": "1"}.items():
         monkeypatch.setenv(f"STOCKMETA_{name}", value)
 
     def command(*arguments: object, stdin: str = "") -> Result:
