@@ -2,7 +2,7 @@
 
 1. What reaches its threshold and a share of the best score.
 2. Where that is less than a policy's least number: the parents of those, which are as true as they are.
-3. Where it still is: what comes nearest, down to four fifths of what was asked for. A picture supports no more than that.
+3. Where it still is: what comes nearest, down to four fifths of what was asked for. No picture supports more than that.
 
 Then all of it by score, of words that say the same or exclude each other only the surest, and no more than a policy
 wants.

@@ -32,9 +32,27 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="module")
+def few_concepts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small vocabulary: what these tests are about does not need the shipped one, which takes a second to load."""
+    path = tmp_path_factory.mktemp("words") / "concepts.tsv"
+    names = ("animal", "dog", "cat", "tree", "flower", "bread", "car", "boat", "chair", "table", "lamp", "bridge")
+    path.write_text("id\tlabel\n" + "".join(f"t:{name}\t{name}\n" for name in names), "utf-8")
+    return path
+
+
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, cache_dir: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    for name, value in {"MODEL": "fake", "CACHE_DIR": str(cache_dir), "DECODE_PROCESSES": "1"}.items():
+def shipped(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that is about the shipped vocabulary."""
+    monkeypatch.delenv("STOCKMETA_VOCABULARY")
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, cache_dir: Path, few_concepts: Path, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    settings = {"MODEL": "fake", "CACHE_DIR": str(cache_dir), "DECODE_PROCESSES": "1", "VOCABULARY": str(few_concepts)}
+    for name, value in settings.items():
         monkeypatch.setenv(f"STOCKMETA_{name}", value)
 
     def command(*arguments: object, stdin: str = "") -> Result:
@@ -60,6 +78,7 @@ def test_a_folder_gives_one_record_an_image_in_order(run: Run, photos: Path) -> 
     assert "1 other files left alone" in result.err
 
 
+@pytest.mark.usefixtures("shipped")
 def test_a_category_scheme_of_one_s_own(
     run: Run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +169,7 @@ def test_a_literal_vocabulary(run: Run, photos: Path, tmp_path: Path) -> None:
     assert set(labels) < {"red square", "blue sea", "나무"}
 
 
+@pytest.mark.usefixtures("shipped")
 def test_languages(run: Run, photos: Path) -> None:
     result = run("tag", photos / "blue.jpg", "--language", "en,ko", "--max-keywords", 3)
     assert all(set(word["labels"]) == {"en", "ko"} for word in result.records[0]["keywords"])
