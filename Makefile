@@ -7,10 +7,10 @@ PHOTOS ?=
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit faults check docs bench bench-queue quality fmt clean
+.PHONY: help demo test test-unit faults check docs bench bench-queue bench-scoring quality fmt clean
 
 help:  ## What there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -50,6 +50,9 @@ bench: $(READY)  ## Images a second, beside the bounds and a plain loop (PHOTOS=
 
 bench-queue: $(READY)  ## What the queue and the store cost, and how soon an upload has its sidecar (PHOTOS=folder)
 	$(BIN)/python scripts/bench_queue.py $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+bench-scoring: $(READY)  ## Milliseconds an image for scoring against 20,000 and 100,000 concepts
+	$(BIN)/python scripts/bench_scoring.py
 
 quality: $(READY)  ## How good the keywords are, on labelled photographs (PHOTOS=folder with manifest.jsonl)
 	$(BIN)/python scripts/quality.py $(if $(PHOTOS),--photos '$(PHOTOS)')

@@ -1,4 +1,4 @@
-"""The figures that the issue of the first version asks for, held: see docs/quality.md."""
+"""The figures of docs/quality.md, held with a little room: one photograph is 0.005."""
 
 import os
 import re
@@ -33,8 +33,8 @@ def test_the_starter_knows_what_it_should(shared_photos: Path, cache_dir: Path) 
     assert figure(names, "right in five") >= 0.89
     assert figure(names, "mAP") >= 0.46
     shown = figure("shipped vocabulary, as shown", "right in five")
-    assert shown >= 0.72
+    assert shown >= 0.74
     assert shown > figure("always the best five", "right in five")
     wrong = re.search(r"keywords wrong \(([\d.]+)\)", result.stdout)
     assert wrong
-    assert float(wrong[1]) <= 0.30
+    assert float(wrong[1]) <= 0.26
