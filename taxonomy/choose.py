@@ -77,6 +77,8 @@ class Chooser:
         self._rank = _order(vocabulary)
         self._same = {} if vocabulary.flat else _same(vocabulary)
         self._contrary = [[vocabulary.index[identifier] for identifier in group] for group in vocabulary.contrary]
+        # So many pass at most, before those that say the same or exclude each other go.
+        self._most = policy.max_keywords + len(self._same) + sum(map(len, self._contrary))
 
     def choose(self, raw: Values, chance: Values, score: Values) -> list[Chosen]:
         """One image's keywords from its values for every concept, (m,) each; the most useful first."""
@@ -85,8 +87,8 @@ class Chooser:
             Chosen(
                 self.vocabulary.concepts[i],
                 i,
-                _rounded(score[i]),
-                _rounded(raw[i]),
+                float(_rounded(score[i])),
+                float(_rounded(raw[i])),
                 "hierarchy" if self._inherited(i, chance) else "vocabulary",
                 why[i],
             )
@@ -105,27 +107,31 @@ class Chooser:
         """Positions of what is shown, and why; folding and cutting come after."""
         if not self.vocabulary.flat and raw.max() < self.policy.thresholds.raw:
             return {}
-        passed = self._at_least(self.needed(score), score)
-        why = dict.fromkeys(passed, Why.PASSED)
+        passed = self._ranked(self._at_least(self.needed(score), score), score)
+        why = dict.fromkeys(passed[: self._most], Why.PASSED)
         if self.vocabulary.flat or not why:
             return why
-        for position in self._ranked(why, score):
-            if len(why) < self.policy.min_keywords:
-                above = (self.vocabulary.index[c.id] for c in self.vocabulary.ancestors(self._concept(position)))
-                why |= {i: Why.IMPLIED for i in above if self.showable[i] and i not in why}
+        for position in passed:
+            if len(why) >= self.policy.min_keywords:
+                return why
+            above = (self.vocabulary.index[c.id] for c in self.vocabulary.ancestors(self._concept(position)))
+            why |= {i: Why.IMPLIED for i in above if self.showable[i] and i not in why}
         if (missing := self.policy.min_keywords - len(why)) > 0:
-            near = {i: Why.NEAREST for i in self._at_least(self.needed(score, SUPPORT), score) if i not in why}
+            near = [i for i in self._at_least(self.needed(score, SUPPORT), score) if i not in why]
             why |= dict.fromkeys(self._ranked(near, score)[:missing], Why.NEAREST)
         return why
 
     def _at_least(self, needed: NDArray[np.float64], score: Values) -> list[int]:
         # Rounded only where it may matter: of thousands of concepts a picture has a few dozen that come near.
-        near = map(int, np.flatnonzero(self.showable & (score >= needed - 10.0**-DECIMALS)))
-        return [i for i in near if _rounded(score[i]) >= round(float(needed[i]), DECIMALS)]
+        near = np.flatnonzero(self.showable & (score >= needed - 10.0**-DECIMALS))
+        enough = _rounded(score[near]) >= _rounded(needed[near])
+        return list(map(int, near[enough]))
 
     def _ranked(self, positions: Iterable[int], score: Values) -> list[int]:
         """The highest score first; of equals, what buyers type more often, then by id."""
-        return sorted(positions, key=lambda i: (-_rounded(score[i]), self._rank[i]))
+        places = np.fromiter(positions, np.intp)
+        order = np.lexsort((self._rank[places], -_rounded(score[places])))
+        return list(map(int, places[order]))
 
     def _folded(self, why: dict[int, Why], score: Values) -> dict[int, Why]:
         """Without words that say what a surer one says already."""
@@ -164,19 +170,19 @@ class Chooser:
         return self.vocabulary.concepts[position]
 
 
-def _rounded(value: Any) -> float:  # a float, or numpy's
-    return round(float(value), DECIMALS)
+def _rounded(values: Any) -> NDArray[np.float64]:
+    """Numbers, or arrays of them."""
+    return np.asarray(values, np.float64).round(DECIMALS)
 
 
-def _order(vocabulary: Vocabulary) -> list[int]:
+def _order(vocabulary: Vocabulary) -> NDArray[np.intp]:
     """A place for each concept, by tier and id: ids compared one by one for every image would cost more time."""
     order = sorted(
         range(len(vocabulary.concepts)),
         key=lambda i: (TIERS.index(vocabulary.concepts[i].tier), vocabulary.concepts[i].id),
     )
-    place = [0] * len(order)
-    for rank, position in enumerate(order):
-        place[position] = rank
+    place = np.empty(len(order), np.intp)
+    place[order] = np.arange(len(order))
     return place
 
 
