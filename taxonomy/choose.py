@@ -8,6 +8,7 @@ Then all of it by score, of words that say the same or exclude each other only t
 wants.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -75,7 +76,7 @@ class Chooser:
         self.showable = np.ones(len(vocabulary.concepts), bool)
         self.showable[list(self.withheld)] = False
         self._rank = _order(vocabulary)
-        self._same = {} if vocabulary.flat else _same(vocabulary)
+        self._same = {} if vocabulary.flat else _same(vocabulary, policy.languages)
         self._contrary = [[vocabulary.index[identifier] for identifier in group] for group in vocabulary.contrary]
         # So many pass at most, before those that say the same or exclude each other go.
         self._most = policy.max_keywords + len(self._same) + sum(map(len, self._contrary))
@@ -186,12 +187,28 @@ def _order(vocabulary: Vocabulary) -> NDArray[np.intp]:
     return place
 
 
-def _same(vocabulary: Vocabulary) -> dict[int, int]:
-    """Groups of concepts that read the same as keywords, such as the two cranes: position to a number of the group."""
-    groups: dict[str, list[int]] = {}
+def _same(vocabulary: Vocabulary, languages: Iterable[str]) -> dict[int, int]:
+    """Groups of concepts that read the same as keywords, in English or a language shown: position to a group's number.
+
+    Such as the two cranes, tea leaf and tea leaves, or falcon and hawk, which are both 매.
+    """
+    group = list(range(len(vocabulary.concepts)))
+
+    def root(position: int) -> int:
+        while group[position] != position:
+            position = group[position]
+        return position
+
+    first: dict[tuple[str, str], int] = {}
     for position, concept in enumerate(vocabulary.concepts):
-        groups.setdefault(said(concept.label), []).append(position)
-    return {i: members[0] for members in groups.values() if len(members) > 1 for i in members}
+        labels = vocabulary.labels(concept, languages)
+        words = [("en", said(word)) for word in (labels["en"], concept.plural) if word]
+        words += [(language, label.casefold()) for language, label in labels.items() if language != "en"]
+        for word in words:
+            group[root(position)] = root(first.setdefault(word, position))
+    roots = [root(position) for position in group]
+    shared = {number for number, times in Counter(roots).items() if times > 1}
+    return {position: number for position, number in enumerate(roots) if number in shared}
 
 
 def said(label: str) -> str:

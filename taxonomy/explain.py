@@ -105,10 +105,11 @@ def _absent(
         floor = float(chooser.floors[i])
         if needed > floor:
             return f"below {chooser.policy.thresholds.margin:g} of the picture's best score"
-        return f"below its threshold, {floor:g}" + _short(chooser, float(score[i]), needed)
+        enough = len(chosen) >= chooser.policy.min_keywords > 0
+        return f"below its threshold, {floor:g}" + _short(chooser, float(score[i]), needed, enough=enough)
     return f"beyond the first {chooser.policy.max_keywords}"
 
 
-def _short(chooser: Chooser, score: float, needed: float) -> str:
+def _short(chooser: Chooser, score: float, needed: float, *, enough: bool) -> str:
     near = not chooser.vocabulary.flat and score >= SUPPORT * needed
-    return ", and there were enough without it" if near else ""
+    return ", and there were enough without it" if near and enough else ""

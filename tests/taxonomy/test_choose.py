@@ -120,6 +120,15 @@ def test_of_words_that_exclude_each_other_the_one_with_more_evidence_is_shown() 
     assert found["out"] == "excluded by indoors, for which there is more evidence"
 
 
+def test_words_that_read_the_same_in_a_language_that_is_shown_are_shown_once() -> None:
+    concepts = [Concept("falcon", "falcon"), Concept("hawk", "hawk"), Concept("leaf", "leaf", plural="leaves")]
+    concepts.append(Concept("leaves", "leaves"))
+    vocabulary = build(concepts, translations={"ko": {"falcon": ("매",), "hawk": ("매", "새매")}})
+    score = [0.4, 0.3, 0.2, 0.1]
+    assert ids(choose(Policy(), score, vocabulary=vocabulary)) == ["falcon", "hawk", "leaf"]
+    assert ids(choose(Policy(languages=("en", "ko")), score, vocabulary=vocabulary)) == ["falcon", "leaf"]
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [("Coffee cup", "cup of coffee"), ("base-ball", "baseball"), ("stop signs", "stop sign"), ("t-shirt", "T shirt")],
