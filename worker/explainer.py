@@ -8,6 +8,7 @@ from tasks.errors import ConfigurationError
 from tasks.records import Record
 from taxonomy.concepts import Concept, Vocabulary
 from taxonomy.explain import Explanation, explain
+from taxonomy.truth import Lexicon
 from worker.runtime import Model
 
 
@@ -52,7 +53,8 @@ def _members(each: Explanation) -> dict[str, object]:
 
 
 def _meant(vocabulary: Vocabulary, word: str) -> tuple[Concept, ...]:
-    if found := vocabulary.by_word.get(word.casefold()):
+    """The concepts that a word of any language may mean."""
+    if found := vocabulary.by_word.get(word.casefold()) or Lexicon(vocabulary).find(word):
         return found
     near = difflib.get_close_matches(word.casefold(), vocabulary.by_word, n=3)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
