@@ -117,11 +117,14 @@ def _new(
 def _placed(vocabulary: Vocabulary, own: Mapping[str, tuple[Concept, Table]]) -> Iterator[Concept]:
     """The concepts with their parents' ids; those without a sound parent are left out, and the problem is noted."""
     finder = Finder(vocabulary)
-    by_word = {fold(word): c.id for c, _ in own.values() for word in (c.id, c.label, c.name)}
+    by_word: dict[str, list[str]] = {}
+    for concept, _ in own.values():
+        for word in dict.fromkeys(map(fold, (concept.id, concept.label, concept.name))):
+            by_word.setdefault(word, []).append(concept.id)
     parents: dict[str, str | None] = {}
     for concept, table in own.values():
         try:
-            parents[concept.id] = None if concept.parent is None else _parent(concept.parent, by_word, finder)
+            parents[concept.id] = None if concept.parent is None else _parent(concept, concept.parent, by_word, finder)
         except TaxonomyError as error:
             table.problem("parent", f"the parent {error}", concept.parent)
     for concept, table in own.values():
@@ -132,8 +135,17 @@ def _placed(vocabulary: Vocabulary, own: Mapping[str, tuple[Concept, Table]]) ->
             table.problem("parent", f"{concept.label!r} is its own parent, by way of others; break the circle")
 
 
-def _parent(term: str, own: Mapping[str, str], finder: Finder) -> str:
-    return own[fold(term)] if fold(term) in own else finder.one(term).id
+def _parent(concept: Concept, term: str, own: Mapping[str, list[str]], finder: Finder) -> str:
+    """The id that a concept's parent means: another own concept, else a shipped one, else the concept itself."""
+    word = fold(term)
+    if others := [id_ for id_ in own.get(word, ()) if id_ != concept.id]:
+        return others[-1]
+    try:
+        return finder.one(term).id
+    except TaxonomyError:
+        if word in (fold(concept.id), fold(concept.name)):
+            return concept.id  # told as a circle, which it is
+        raise
 
 
 def _above(start: str, parents: Mapping[str, str | None]) -> Iterator[str | None]:

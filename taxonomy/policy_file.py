@@ -164,12 +164,11 @@ def _review(table: Table) -> dict[str, float | None]:
     table.only(FLAGS)
     found: dict[str, float | None] = {}
     for flag in sorted(FLAGS & set(table.data)):
-        if table.data[flag] in ("off", False):
+        value = table.data[flag]
+        if value == "off" or value is False:  # not `in`: 0 equals False, and is a threshold
             found[flag] = None
-        elif isinstance(table.data[flag], str | bool):
-            table.problem(
-                flag, f'{flag} has to be a threshold between 0 and 1, or "off", not {shown(table.data[flag])}'
-            )
+        elif isinstance(value, str | bool):
+            table.problem(flag, f'{flag} has to be a threshold between 0 and 1, or "off", not {shown(value)}')
         elif (threshold := table.number(flag, least=0, most=1)) is not None:
             found[flag] = threshold
     return found

@@ -164,6 +164,17 @@ def test_own_concepts(path: Path) -> None:
     assert "fr" in vocabulary.languages
 
 
+def test_an_own_concept_may_be_beneath_what_shares_its_label(path: Path) -> None:
+    policy = read(path, '[[concept]]\nid = "acme:dog"\nlabel = "dog"\nhint = "acme"\nparent = "dog"\n')
+    assert [(concept.name, concept.parent) for concept in policy.concepts] == [("dog (acme)", "w:dog")]
+
+
+@pytest.mark.parametrize("parent", ["acme:lamp", "Lamp"])
+def test_an_own_concept_is_not_its_own_parent(path: Path, parent: str) -> None:
+    found = problems(path, f'[[concept]]\nid = "acme:lamp"\nlabel = "lamp"\nparent = "{parent}"\n')
+    assert found == ["4: 'lamp' is its own parent, by way of others; break the circle"]
+
+
 def test_own_languages(path: Path) -> None:
     (path.parent / "fr.tsv").write_text("id\tlabel\tsynonyms\nw:dog\tchien\ttoutou\na:b\tbidule\t\n", encoding="utf-8")
     text = '[languages]\nfr = "fr.tsv"\n[keywords]\nlanguages = ["fr"]\n[[concept]]\nid = "a:b"\nlabel = "gadget"\n'
@@ -171,6 +182,11 @@ def test_own_languages(path: Path) -> None:
     vocabulary = apply(policy, SMALL)
     assert vocabulary.labels(vocabulary.by_name["dog"], policy.languages) == {"en": "dog", "fr": "chien"}
     assert vocabulary.labels(vocabulary.by_name["gadget"], policy.languages) == {"en": "gadget", "fr": "bidule"}
+
+
+@pytest.mark.parametrize("zero", ["0", "0.0"])
+def test_a_threshold_of_nothing_is_a_threshold(path: Path, zero: str) -> None:
+    assert read(path, f"[review]\ntext = {zero}").review == {"text": 0.0}
 
 
 def test_agencies_review_words_and_calibration(path: Path) -> None:
