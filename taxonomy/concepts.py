@@ -96,10 +96,10 @@ class Vocabulary:
 
     @cached_property
     def by_word(self) -> dict[str, tuple[Concept, ...]]:
-        """Concepts by every English form of theirs, case folded, names with hints included; some mean several."""
+        """Concepts by every English form of theirs, case folded, with hints and what is shown; some mean several."""
         found: dict[str, dict[str, Concept]] = {}
         for concept in self.concepts:
-            for word in (concept.name, *concept.words):
+            for word in (concept.name, *concept.words, self.shown(concept)):
                 found.setdefault(word.casefold(), {})[concept.id] = concept
         return {word: tuple(concepts.values()) for word, concepts in found.items()}
 

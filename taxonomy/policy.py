@@ -39,7 +39,7 @@ class Policy:
         personal: kinds of personal attribute that may be shown, of `concepts.PERSONAL`.
         thresholds: what counts as evidence; a flat vocabulary knows only `thresholds.score`.
         min_keywords: so many where the picture supports them; never more than `max_keywords`.
-        min_score: in place of the encoder's own `thresholds.score`, if given.
+        min_score: in place of the encoder's own `thresholds.score`, if given; a floor under calibrated thresholds.
         spelling: `british` shows a concept's British form where it has one.
         tiers: of the concepts that are shown.
         allowed: ids of the concepts that may be shown; `None` for all.
@@ -146,11 +146,10 @@ def apply(policy: Policy, vocabulary: Vocabulary) -> Vocabulary:
 
 
 def _widened(policy: Policy, concept: Concept) -> Concept:
-    """With the English words that the policy adds."""
+    """With the English synonyms that the policy adds; not what it prefers, since synonyms are scored."""
     wanted = policy.synonyms.get("en", {}).get(concept.id, ())
-    preferred = policy.preferred.get("en", {}).get(concept.id)
     known = {word.casefold() for word in concept.words}
-    added = _unique(word for word in (*wanted, *([preferred] if preferred else ())) if word.casefold() not in known)
+    added = _unique(word for word in wanted if word.casefold() not in known)
     return replace(concept, synonyms=(*concept.synonyms, *added)) if added else concept
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from taxonomy.concepts import PERSONAL, Concept, literal
 from taxonomy.policy import Policy, apply, withheld
+from taxonomy.rules import Finder
+from taxonomy.truth import Lexicon
 from tests.taxonomy.small import small
 
 
@@ -66,6 +68,15 @@ def test_a_preferred_label_is_shown_and_the_old_one_stays_a_synonym() -> None:
     assert vocabulary.labels(gun, ("ko",))["ko"] == "총"
     assert vocabulary.by_word["hound"] == vocabulary.by_word["dog"] == (dog,)
     assert vocabulary.languages == ("en", "ko")
+
+
+def test_a_preferred_label_changes_nothing_that_is_scored() -> None:
+    policy = Policy(preferred={"en": {"w:dog": "hound"}}, synonyms={"en": {"w:cat": ("tabby",)}})
+    vocabulary = apply(policy, small())
+    assert vocabulary.by_name["dog"] == small().by_name["dog"]
+    assert [concept.id for concept in vocabulary.by_word["hound"]] == ["w:dog"]
+    assert Finder(vocabulary).one("Hound").id == "w:dog"
+    assert Lexicon(vocabulary).find("hounds") == (vocabulary.by_name["dog"],)
 
 
 def test_british_spelling_is_shown_where_there_is_one_and_nothing_is_preferred() -> None:

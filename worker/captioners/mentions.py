@@ -87,7 +87,7 @@ class Selector:
     def widest(self, mention: Mention) -> Concept | None:
         """The widest kind of thing it is that means something to a buyer; none for what is itself a wide kind."""
         concept, place = mention.concept, mention.chosen.position
-        above = [k for k in self.vocabulary.ancestors(concept) if self._sayable(k) and not _same(k, concept)]
+        above = [k for k in self.vocabulary.ancestors(concept) if self._sayable(k) and not self._same(k, concept)]
         narrow = len(above) > 1 or self.vocabulary.end[place] == place + 1
         return above[-1] if above and narrow else None
 
@@ -164,13 +164,13 @@ class Selector:
         if second < self.vocabulary.end[first]:
             return True
         # "A ski slope scene with skis" tells two things; "a tennis ball and a ball" does not.
-        return one.setting == other.setting and _same(one.concept, other.concept)
+        return one.setting == other.setting and self._same(one.concept, other.concept)
 
-
-def _same(one: Concept, other: Concept) -> bool:
-    """Whether two concepts share a word, or one is a synonym of the other."""
-    names, others = ({name.casefold() for name in (c.label, *c.synonyms)} for c in (one, other))
-    return bool(names & others or english.words(one.label) & english.words(other.label))
+    def _same(self, one: Concept, other: Concept) -> bool:
+        """Whether two concepts share a word, or one is a synonym of the other, or shown as the other."""
+        shown = self.vocabulary.shown
+        names, others = ({name.casefold() for name in (c.label, shown(c), *c.synonyms)} for c in (one, other))
+        return bool(names & others or english.words(one.label) & english.words(other.label))
 
 
 def _roots(vocabulary: Vocabulary) -> list[int]:

@@ -246,3 +246,13 @@ def test_every_concept_of_the_shipped_vocabulary_has_words() -> None:
         words = captioner.caption(captioner._embeddings[position], [chosen(vocabulary, position, 0.9)])
         assert words is not None
         check(words)
+
+
+def test_what_a_policy_shows_under_another_s_word_is_not_said_twice() -> None:
+    renamed = concepts.build(VOCABULARY.concepts, translations={"en": {"ball": ("dog",)}})
+    keywords = [chosen(VOCABULARY, VOCABULARY.index[label], 0.4) for label in ("dog", "ball")]
+    picture = EMBEDDINGS[[keyword.position for keyword in keywords]].sum(axis=0) / np.float32(2**0.5)
+    told = [ComposedCaptioner(each, EMBEDDINGS).caption(picture, keywords) for each in (VOCABULARY, renamed)]
+    plain, preferred = (words.caption.casefold() for words in told if words is not None)
+    assert ("dog" in plain, "ball" in plain) == (True, True)
+    assert preferred.count("dog") == 1
