@@ -1,7 +1,7 @@
 """Keywords beside what people say is true: figures over many pictures, by facet, and what goes wrong most often."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -136,7 +136,8 @@ class Evaluation:
             rows = shown == facet
             columns = np.array([facet in meaning.facets for meaning in meanings], bool)
             tables = [table[rows][:, columns] for table in (answer.names, answer.kinds)]
-            yield facet, Answer(answer.shown[rows], tables[0], tables[1], answer.ranked[ranked == facet])
+            unfindable = _unfindable(meaning for meaning in meanings if facet in meaning.facets)
+            yield facet, Answer(answer.shown[rows], tables[0], tables[1], answer.ranked[ranked == facet], unfindable)
 
     def _facet_figures(self, seed: int) -> Iterator[FacetFigures]:
         for facet, rows in sorted(self._by_facet.items()):
@@ -174,7 +175,12 @@ def answer_of(
     for column, meaning in enumerate(meanings):
         names[:, column] = np.isin(positions, meaning.exact)
         kinds[:, column] = np.isin(positions, meaning.beneath)
-    return Answer(beside[positions], names, kinds, beside[ranking])
+    return Answer(beside[positions], names, kinds, beside[ranking], _unfindable(meanings))
+
+
+def _unfindable(meanings: Iterable[Meaning]) -> int:
+    """How many terms no concept that is scored stands for."""
+    return sum(not len(meaning.exact) for meaning in meanings)
 
 
 def _often(times: Counter[str], of: Counter[str]) -> tuple[Often, ...]:

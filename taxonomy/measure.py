@@ -22,6 +22,8 @@ LEVEL = 0.95
 RIGHT_IN = 5
 """A picture is well served when one of the first five keywords is right."""
 NDCG_AT = 10
+TERM_GAIN = 2.0
+"""What a true term is worth in nDCG."""
 ROWS = 100
 """Resamples at once: weights for more than that of a large set would fill the memory."""
 
@@ -34,12 +36,14 @@ class Answer(NamedTuple):
         names: (s, t) whether each of them is the concept of each of the t true terms.
         kinds: (s, t) whether each of them is a kind of it.
         ranked: (r,) what each concept that could be shown is, by descending score, whatever is shown in the end.
+        unfindable: how many of the t true terms have no concept that is scored, and so no place in any ranking.
     """
 
     shown: Relations
     names: Bools
     kinds: Bools
     ranked: Relations
+    unfindable: int = 0
 
 
 class Figure(NamedTuple):
@@ -80,10 +84,15 @@ def recall_at(finds: Bools, k: int) -> float:
     return float(finds[:k].any(axis=0).mean()) if finds.shape[1] else np.nan
 
 
-def average_precision(right: Bools) -> float:
-    """Mean of the precisions at the place of each right one in a ranking of everything; NaN without a right one."""
+def average_precision(right: Bools, unfindable: int = 0) -> float:
+    """Mean of the precisions at the place of each right one in a ranking of everything; NaN without a right one.
+
+    Right ones that are nowhere in the ranking, `unfindable` of them, have a precision of 0 (Manning, Raghavan and
+    Schütze 2008, chapter 8).
+    """
     places = np.flatnonzero(right)
-    return float((np.arange(1, len(places) + 1) / (places + 1)).mean()) if len(places) else np.nan
+    there = len(places) + unfindable
+    return float((np.arange(1, len(places) + 1) / (places + 1)).sum()) / there if there else np.nan
 
 
 def dcg(gains: Values) -> float:
@@ -115,7 +124,7 @@ def figures(answer: Answer, ks: Sequence[int], reading: Reading) -> Values:
     A picture with true terms for which nothing is shown has no right keyword and none found: precision, recall and
     F1 are 0.
     """
-    shown, names, kinds, ranked = answer
+    shown, names, kinds, ranked, unfindable = answer
     terms = names.shape[1]
     right = shown == Relation.EXACT if reading.exact else shown != Relation.WRONG
     finds = names if reading.exact else names | kinds
@@ -128,6 +137,7 @@ def figures(answer: Answer, ks: Sequence[int], reading: Reading) -> Values:
 
     precisions = [missing(precision_at(right, k)) for k in (*ks, len(right) or 1)]
     recalls = [recall_at(finds, k) for k in (*ks, len(right))]
+    possible = np.append(_gains(ranked, reading), np.full(unfindable, TERM_GAIN))
     harmonic = f1(precisions[-1], recalls[-1]) if terms else 0.0 if len(right) else np.nan
     return np.array(
         [
@@ -136,8 +146,8 @@ def figures(answer: Answer, ks: Sequence[int], reading: Reading) -> Values:
             precisions[-1],
             recalls[-1],
             harmonic,
-            average_precision(ranked == Relation.EXACT if reading.exact else ranked >= Relation.ABOVE),
-            ndcg_at(_gains(shown, reading), _gains(ranked, reading), NDCG_AT),
+            average_precision(ranked == Relation.EXACT if reading.exact else ranked >= Relation.ABOVE, unfindable),
+            ndcg_at(_gains(shown, reading), possible, NDCG_AT),
             float(right[:RIGHT_IN].any()) if terms else np.nan,
             float(not len(right)) if terms else np.nan,
         ]
@@ -146,7 +156,9 @@ def figures(answer: Answer, ks: Sequence[int], reading: Reading) -> Values:
 
 def _gains(found: Relations, reading: Reading) -> Values:
     """2 for a true term's own concept and, read leniently, 1 for an ancestor."""
-    return np.where(found == Relation.EXACT, 2.0, np.where((found == Relation.ABOVE) & (not reading.exact), 1.0, 0.0))
+    return np.where(
+        found == Relation.EXACT, TERM_GAIN, np.where((found == Relation.ABOVE) & (not reading.exact), 1.0, 0.0)
+    )
 
 
 def means(values: Values, seed: int, resamples: int = RESAMPLES) -> list[Figure]:

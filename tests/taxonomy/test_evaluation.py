@@ -1,10 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 
 from taxonomy.concepts import Concept, build
 from taxonomy.evaluation import Evaluation, Often
 from taxonomy.measure import EXACT, LENIENT, names_of
-from taxonomy.truth import Meanings, Relation
+from taxonomy.truth import Meaning, Meanings, Relation
 
 HOME = build(
     [
@@ -47,6 +49,20 @@ def test_each_facet_alone() -> None:
     # The first picture's cup is missed, and the second one's is wrong.
     assert (thing.figures["precision"].value, thing.figures["precision"].images) == (0, 2)
     assert (thing.figures["recall"].value, thing.figures["recall"].images) == (0, 1)
+
+
+def test_terms_that_count_as_missed_count_in_the_ranking_too() -> None:
+    scored = HOME.only(frozenset({"animal"}))
+    meanings = [*Meanings(HOME, scored).all(["dog", "cup"])[0], Meaning("unicorn")]
+    found = Evaluation(scored, np.ones(3, bool), (1,))
+    found.add("a", meanings, [(1, 0.5)], SCORE[:3])
+    results = found.results(seed=0)
+    exact = results.readings["exact"]
+    assert exact["recall"].value == exact["mAP"].value == pytest.approx(1 / 3)
+    assert exact["nDCG@10"].value == pytest.approx(1 / (1 + 1 / math.log2(3) + 1 / 2))
+    # Nobody knows of which facet a unicorn is.
+    by_facet = {facet.facet: (facet.terms, facet.figures["mAP"].value) for facet in results.facets}
+    assert by_facet == {"animal": (1, 1), "object": (1, 0)}
 
 
 def test_a_facet_of_which_nothing_is_true_is_left_out() -> None:

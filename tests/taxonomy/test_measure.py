@@ -65,6 +65,8 @@ def test_average_precision_by_hand() -> None:
     assert average_precision(bools("101001")) == pytest.approx((1 / 1 + 2 / 3 + 3 / 6) / 3)
     assert average_precision(bools("0001")) == 0.25
     assert math.isnan(average_precision(bools("000")))
+    assert average_precision(bools("101"), unfindable=2) == pytest.approx((1 + 2 / 3) / 4)
+    assert average_precision(bools("000"), unfindable=1) == 0
 
 
 def test_ndcg_by_hand() -> None:
@@ -139,6 +141,16 @@ def test_keywords_without_a_true_term_have_a_precision_and_no_recall() -> None:
     assert all(math.isnan(got[name]) for name in ("R@1", "recall", "mAP", "nDCG@10", "right in 5", "nothing shown"))
 
 
+def test_a_term_that_cannot_be_found_counts_in_every_figure() -> None:
+    found = answer([TRUE], [[1, 0]], [[0, 0]], [TRUE, WRONG])
+    for reading in (LENIENT, EXACT):
+        got = named(found._replace(unfindable=1), reading)
+        assert (got["recall"], got["mAP"]) == (0.5, 0.5)
+        assert got["nDCG@10"] == pytest.approx(2 / (2 + 2 / math.log2(3)))
+    nothing = answer([WRONG], [[0]], [[0]], [WRONG])._replace(unfindable=1)
+    assert (named(nothing, EXACT)["mAP"], named(nothing, EXACT)["nDCG@10"]) == (0, 0)
+
+
 def naive(given: Answer, ks: Sequence[int], *, exact: bool) -> list[float]:
     """The definitions, word for word, with lists; for pictures that have terms."""
     shown, ranked, terms = given.shown.tolist(), given.ranked.tolist(), range(given.names.shape[1])
@@ -159,9 +171,11 @@ def naive(given: Answer, ks: Sequence[int], *, exact: bool) -> list[float]:
 
     listed = [gain(x) for x in shown if exact or x != BENEATH]
     order = [gain(x) for x in ranked if exact or x != BENEATH]
-    ideal = sum(g / math.log2(i + 2) for i, g in enumerate(sorted(order, reverse=True)[:10]))
+    best = sorted([*order, *[2] * given.unfindable], reverse=True)[:10]
+    ideal = sum(g / math.log2(i + 2) for i, g in enumerate(best))
     ndcg = sum(g / math.log2(i + 2) for i, g in enumerate(listed[:10])) / ideal if ideal else math.nan
     precisions = [sum(g > 0 for g in order[: i + 1]) / (i + 1) for i, g in enumerate(order) if g]
+    relevant = len(precisions) + given.unfindable
     p, r = precision(len(shown)), recall(len(shown))
     return [
         *(precision(k) for k in ks),
@@ -169,7 +183,7 @@ def naive(given: Answer, ks: Sequence[int], *, exact: bool) -> list[float]:
         p,
         r,
         2 * p * r / (p + r) if p + r else 0.0,
-        sum(precisions) / len(precisions) if precisions else math.nan,
+        sum(precisions) / relevant if relevant else math.nan,
         ndcg,
         float(any(x in ok for x in shown[:5])),
         float(not shown),
@@ -184,6 +198,7 @@ def test_figures_are_what_their_definitions_say(seed: int, shown: int, terms: in
         rng.random((shown, terms)) < 0.2,
         rng.random((shown, terms)) < 0.2,
         rng.integers(0, 4, shown + 5).astype(np.int8),
+        int(rng.integers(0, terms + 1)),
     )
     got = figures(given, (1, 5, 10), EXACT if exact else LENIENT)
     np.testing.assert_allclose(got, naive(given, (1, 5, 10), exact=exact), rtol=1e-12)
