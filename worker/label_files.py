@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -66,8 +66,8 @@ def read_labels(
     seen: set[str] = set()
     unlabelled = skipped = 0
     for where_from, row in _rows(source, stdin):
-        seen |= row.keys()
-        if any(str(row.get(column, "")) != value for column, value in wanted):
+        seen |= {column.lower() for column in row}
+        if not all(_has(row, column, value) for column, value in wanted):
             skipped += 1
         elif terms := _terms(where_from, row):
             found.setdefault(_image(where_from, row), {}).update(dict.fromkeys(terms))
@@ -86,17 +86,24 @@ def _condition(text: str) -> tuple[str, str]:
     column, equals, value = text.partition("=")
     if not column or not equals:
         raise ConfigurationError(f"--where {text}: give it as column=value")
-    return column, value
+    return column.strip().lower(), value
+
+
+def _has(row: Row, column: str, value: str) -> bool:
+    """Whether a column has that value, as text or as JSON writes it; one that is not there has an empty one."""
+    found = [content for name, content in row.items() if name.lower() == column] or [""]
+    return any(value == (text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)) for text in found)
 
 
 def _rows(source: str, stdin: TextIO) -> Iterator[tuple[str, Row]]:
     """Each row, with `file:line` for messages."""
     try:
-        text = stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8-sig")
+        text = stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{source}: not UTF-8 at byte {error.start}") from error
     except OSError as error:
         raise ConfigurationError(f"{source}: {error.strerror}") from error
+    text = text.removeprefix("\ufeff")
     name = "standard input" if source == "-" else source
     return _objects(name, text) if text.lstrip().startswith("{") else _table(name, text)
 
@@ -140,7 +147,7 @@ def _image(where_from: str, row: Row) -> str:
     value = next((row[name] for name in IMAGE if row.get(name)), None)
     if not isinstance(value, str) or "\0" in value:
         raise ConfigurationError(f"{where_from}: which image? There is none under {', '.join(IMAGE)}")
-    return value
+    return _whole(where_from, value)
 
 
 def _terms(where_from: str, row: Row) -> tuple[str, ...]:
@@ -149,6 +156,15 @@ def _terms(where_from: str, row: Row) -> tuple[str, ...]:
         return NOTHING
     if isinstance(value, str):
         value = re.split(r"[;|,]", value)
-    if not isinstance(value, Iterable) or not all(isinstance(term, str) for term in value):
+    if not isinstance(value, list) or not all(isinstance(term, str) for term in value):
         raise ConfigurationError(f"{where_from}: the terms have to be a list of texts, or one text")
-    return tuple(term.strip() for term in value if term.strip())
+    return tuple(_whole(where_from, term.strip()) for term in value if term.strip())
+
+
+def _whole(where_from: str, text: str) -> str:
+    """The text, if UTF-8 can say it: JSON may name half of a surrogate pair, and nobody could write that out."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(f"{where_from}: {text!a} has half a character in it, a lone surrogate") from error
+    return text

@@ -51,6 +51,31 @@ def test_standard_input(tmp_path: Path) -> None:
     assert pairs(labels) == [("a.jpg", ("dog",))]
 
 
+@pytest.mark.parametrize("text", ['{"image": "a.jpg", "terms": ["dog"]}', "image,terms\na.jpg,dog\n"])
+def test_standard_input_may_begin_with_a_byte_order_mark(tmp_path: Path, text: str) -> None:
+    assert pairs(read_labels("-", io.StringIO("\ufeff" + text), images=tmp_path)) == [("a.jpg", ("dog",))]
+
+
+@pytest.mark.parametrize("where", ["Set=Coco", "set=Coco", " SET =Coco"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image,terms,Set\na.jpg,dog,Coco\nb.jpg,cat,coco\n",
+        '{"image": "a.jpg", "terms": ["dog"], "Set": "Coco"}\n{"image": "b.jpg", "terms": ["cat"], "set": "coco"}',
+    ],
+)
+def test_the_case_of_a_columns_name_makes_no_difference(tmp_path: Path, text: str, where: str) -> None:
+    assert pairs(read(tmp_path, text, where=[where])) == [("a.jpg", ("dog",))]
+
+
+@pytest.mark.parametrize("value", ["true", "false", "null", "3", "2.5", '["한"]', "", "text"])
+def test_values_are_compared_as_json_writes_them(tmp_path: Path, value: str) -> None:
+    said = ("true", "false", "null", "3", "2.5", '["한"]', '""', '"text"')
+    rows = [f'{{"image": "{i}.jpg", "terms": ["dog"], "is": {content}}}' for i, content in enumerate(said)]
+    labels = read(tmp_path, "\n".join(rows), where=[f"is={value}"])
+    assert [image.key for image in labels.images] == [f"{[c.strip(chr(34)) for c in said].index(value)}.jpg"]
+
+
 def test_rows_without_terms_and_other_rows_are_counted(tmp_path: Path) -> None:
     text = "image,terms,set\na.jpg,dog,x\nb.jpg,,x\nc.jpg,cat,y\nd.jpg,cow,x\n"
     labels = read(tmp_path, text, where=["set=x"])
@@ -72,6 +97,9 @@ def test_rows_without_terms_and_other_rows_are_counted(tmp_path: Path) -> None:
         ('{"image": "a.jpg", "terms": ["dog"]}\n[1]\n', "labels.csv:2: a line has to be an object"),
         ('{"image": 3, "terms": ["dog"]}\n', "labels.csv:1: which image?"),
         ('{"image": "a.jpg", "terms": [3]}\n', "labels.csv:1: the terms have to be a list of texts"),
+        ('{"image": "a.jpg", "terms": {"cat": 0.1}}\n', "labels.csv:1: the terms have to be a list of texts"),
+        ('{"image": "a.jpg", "terms": ["\\ud800"]}\n', "labels.csv:1: '\\ud800' has half a character in it"),
+        ('{"image": "\\udcff.jpg", "terms": ["x"]}\n', "labels.csv:1: '\\udcff.jpg' has half a character in it"),
         ('{"image": "a.jpg", "terms": 3}\n', "labels.csv:1: the terms have to be a list of texts"),
     ],
 )
