@@ -9,7 +9,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxonomy.concepts import TaxonomyError, Vocabulary
-from taxonomy.policy import Thresholds
+from taxonomy.policy import Policy, Thresholds
 from taxonomy.score import Statistics
 
 SCHEMA = "stockmeta-calibration/1"
@@ -72,6 +72,16 @@ class Calibration:
             mean[i], deviation[i] = self.mean[identifier], self.deviation.get(identifier, deviation[i])
         return Statistics(mean.astype(np.float32), deviation.astype(np.float32))
 
+    def applied(self, policy: Policy) -> tuple[Policy, dict[str, float]]:
+        """The policy with what counts as evidence here, and the least scores by concept id.
+
+        A policy's `min_score` is a floor under both: what is calibrated above it stays.
+        """
+        least = -math.inf if policy.min_score is None else policy.min_score
+        found = self.evidence(policy.thresholds)
+        own = {identifier: max(value, least) for identifier, value in self.thresholds.items()}
+        return replace(policy, thresholds=found._replace(score=max(found.score, least))), own
+
     def evidence(self, otherwise: Thresholds) -> Thresholds:
         """What counts as evidence for a concept without a threshold of its own."""
         score = otherwise.score if self.fallback is None else self.fallback
@@ -103,8 +113,8 @@ class Calibration:
 
 
 def scored_fingerprint(vocabulary: Vocabulary) -> str:
-    """Of all that scores depend on: ids, names and the tree, but no labels in other languages; 16 hex digits."""
-    content = [(concept.id, concept.name, concept.parent) for concept in vocabulary.concepts]
+    """Of all that scores depend on: ids, names, synonyms, tiers and the tree, but no other labels; 16 hex digits."""
+    content = [(c.id, c.name, c.synonyms, c.tier, c.parent) for c in vocabulary.concepts]
     tree = (vocabulary.flat, content, sorted(vocabulary.implied.items()))
     return hashlib.sha256(repr(tree).encode()).hexdigest()[:16]
 

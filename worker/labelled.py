@@ -17,7 +17,6 @@ from worker.inputs import Inputs
 from worker.label_files import Labelled, Labels, read_labels
 from worker.runtime import Model, Progress, Runtime
 from worker.settings import Settings
-from worker.vocabulary import load_vocabulary
 
 SHOWN_TROUBLES = 10
 
@@ -93,9 +92,9 @@ def scores(model: Model, records: Sequence[Record]) -> Iterator[NDArray[np.float
         yield model.judge.rescore([record.embedding])[0].score
 
 
-def meanings_of(settings: Settings, model: Model) -> Meanings:
-    """What terms mean in the vocabulary that the settings name; more of it than the encoder can tell."""
-    return Meanings(load_vocabulary(settings), model.vocabulary)
+def meanings_of(model: Model) -> Meanings:
+    """What terms mean in the model's whole vocabulary; that is more than the encoder can tell."""
+    return Meanings(model.whole, model.vocabulary)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Model:
-    """Everything that decides what an image's metadata will be, loaded."""
+    """Everything that decides what an image's metadata will be, loaded.
+
+    `vocabulary` is what the encoder can tell of the `whole` one, which has the customer's own words in it.
+    """
 
     encoder: Encoder
+    whole: Vocabulary
     vocabulary: Vocabulary
     embeddings: Embeddings
     judge: Judge
@@ -109,9 +113,8 @@ def load_model(settings: Settings, progress: Progress | None = None, *, calibrat
     policy = with_thresholds(wording.policy, encoder, vocabulary)
     calibration = load_calibration(policy, encoder, vocabulary) if calibrated else None
     own_thresholds: Mapping[str, float] = {}
-    if calibration is not None and policy.min_score is None:
-        policy = replace(policy, thresholds=calibration.evidence(policy.thresholds))
-        own_thresholds = calibration.thresholds
+    if calibration is not None:
+        policy, own_thresholds = calibration.applied(policy)
     chooser = Chooser(vocabulary, policy, own_thresholds)
     captioner = ComposedCaptioner(vocabulary, embeddings, load_limits(policy.agencies), chooser.withheld)
     reviewer = _reviewer(settings, encoder, policy)
@@ -138,7 +141,7 @@ def load_model(settings: Settings, progress: Progress | None = None, *, calibrat
     provenance = Provenance(generation, encoder.model, encoder.engine, vocabulary.fingerprint)
     judge = Judge(encoder, scorer, categorizers, reviewer)
     describer = Describer(chooser, categorizers, reviewer, captioner, provenance)
-    return Model(encoder, vocabulary, embeddings, judge, describer)
+    return Model(encoder, wording.vocabulary, vocabulary, embeddings, judge, describer)
 
 
 def _categorizers(

@@ -44,11 +44,6 @@ def load_wording(settings: Settings) -> Wording:
     return Wording(vocabulary, policy)
 
 
-def load_vocabulary(settings: Settings) -> Vocabulary:
-    """The vocabulary alone. Raises `ConfigurationError`."""
-    return load_wording(settings).vocabulary
-
-
 def _read(settings: Settings, vocabulary: Vocabulary) -> Policy:
     if settings.policy is None:
         return Policy()

@@ -1,6 +1,7 @@
 """The calibration's file: what is written is read again, and what is wrong is said."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from taxonomy.calibration import SCHEMA, Calibration, load, save, scored_fingerprint
 from taxonomy.concepts import Concept, TaxonomyError, build
-from taxonomy.policy import Thresholds
+from taxonomy.policy import Policy, Thresholds
 from taxonomy.score import Statistics
 
 ZOO = build(
@@ -142,6 +143,24 @@ def test_what_it_says_of_evidence_comes_before_the_policy() -> None:
 def test_what_a_concept_implies_changes_scores() -> None:
     implying = build(ZOO.concepts, implied={"animal": ("crane",)})
     assert scored_fingerprint(implying) != scored_fingerprint(ZOO)
+
+
+@pytest.mark.parametrize("changed", [{"synonyms": ("heron",)}, {"tier": "A"}, {"hint": "machine"}, {"parent": None}])
+def test_what_else_changes_scores(changed: dict[str, Any]) -> None:
+    animal, crane = ZOO.concepts
+    assert scored_fingerprint(build([animal, replace(crane, **changed)])) != scored_fingerprint(ZOO)
+
+
+def test_a_least_score_is_a_floor_under_what_was_fitted() -> None:
+    fitted = Calibration("e", "v", thresholds={"animal": 0.5, "crane": 0.125}, fallback=0.0625, margin=0.25)
+    policy = Policy(thresholds=Thresholds(score=0.2, margin=0.5, raw=0.5))
+    applied, own = fitted.applied(policy)
+    assert (applied.thresholds, own) == (Thresholds(score=0.0625, margin=0.25, raw=0.5), fitted.thresholds)
+    applied, own = fitted.applied(replace(policy, min_score=0.25))
+    assert applied.thresholds == Thresholds(score=0.25, margin=0.25, raw=0.5)
+    assert own == {"animal": 0.5, "crane": 0.25}
+    applied, own = fitted.applied(replace(policy, min_score=0.0))
+    assert (applied.thresholds.score, own) == (0.0625, fitted.thresholds)
 
 
 def test_its_fingerprint_is_of_what_it_does() -> None:

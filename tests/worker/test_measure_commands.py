@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from taxonomy import calibration
+from taxonomy import calibration, files
+from taxonomy.calibration import Calibration, scored_fingerprint
+from taxonomy.score import VERSION
 from tests.conftest import jpeg
 from worker import cli
+from worker.encoders.contract import scoring_identity
+from worker.encoders.fake import FakeEncoder
+from worker.runtime import load_model
+from worker.settings import load_settings
 
 Run = Callable[..., "tuple[int, str, str]"]
 COLORS = ("red", "blue", "green", "yellow")
@@ -158,6 +164,65 @@ def colors(tmp_path: Path) -> Path:
     labels = folder / "labels.csv"
     labels.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return labels
+
+
+@pytest.fixture
+def doubtful(tmp_path: Path) -> Path:
+    """A policy with one warning."""
+    path = tmp_path / "policy.toml"
+    path.write_text('[prefer]\nred = "blue"\n', encoding="utf-8")
+    return path
+
+
+def test_a_policys_warnings_come_once(run: Run, labelled: Path, words: Path, doubtful: Path) -> None:
+    _, _, err = run("evaluate", labelled, "--vocabulary", words, "--policy", doubtful, "--where", "set=x")
+    assert err.count("policy.toml:") == 1, err
+
+
+def test_a_least_score_goes_with_a_calibration(words: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    settings = load_settings(
+        model="fake", vocabulary=words, policy=policy, min_score=0.25, cache_dir=tmp_path / "cache"
+    )
+    policy.write_text('[calibration]\nfile = "made.json"\n', encoding="utf-8")
+    vocabulary = files.load(words)
+    made = Calibration(
+        scoring_identity(FakeEncoder()),
+        scored_fingerprint(vocabulary),
+        thresholds={"red": 0.5, "blue": 0.125},
+        fallback=0.0625,
+        margin=0.375,
+        scoring=VERSION,
+    )
+    calibration.save(tmp_path / "made.json", made, vocabulary, {})
+    model = load_model(settings)
+    chooser = model.describer.chooser
+    floors = dict(zip((concept.id for concept in model.vocabulary.concepts), chooser.floors.tolist(), strict=True))
+    assert (floors["red"], floors["blue"], floors["green"]) == (0.5, 0.25, 0.25)
+    assert chooser.policy.thresholds.margin == 0.375
+
+
+def test_a_word_list_cannot_be_calibrated(run: Run, labelled: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain.txt"
+    plain.write_text("red\nblue\n", encoding="utf-8")
+    status, out, err = run("calibrate", labelled, "--vocabulary", plain, "--out", tmp_path / "made.json")
+    assert (status, out) == (2, "")
+    assert "plain.txt is a word list, which is taken literally, and no policy can name a calibration for it" in err
+    assert not (tmp_path / "made.json").exists()
+
+
+@pytest.mark.parametrize("field", ["image", "terms"])
+def test_half_a_character_is_refused_before_anything_is_written(
+    run: Run, photos: Path, words: Path, tmp_path: Path, field: str
+) -> None:
+    row = {"image": "blue.jpg", "terms": "blue"} | {field: "\ud800"}
+    labels, page = photos / "labels.ndjson", tmp_path / "page.html"
+    labels.write_text(json.dumps(row), encoding="utf-8")
+    status, out, err = run("evaluate", labels, "--vocabulary", words, "--strict", "--html", page)
+    assert (status, out) == (2, "")
+    assert "labels.ndjson:1: " in err
+    assert "half a character" in err
+    assert not page.exists()
 
 
 @pytest.mark.integration

@@ -72,10 +72,15 @@ def run(settings: Settings, source: Source, asked: Asked) -> int:
     with console.bars() as bars:
         # Without the calibration that a policy may name already, perhaps for another vocabulary: this makes a new one.
         model = load_model(settings, bars.update, calibrated=False)
+        if model.vocabulary.flat:
+            raise ConfigurationError(
+                f"{settings.vocabulary} is a word list, which is taken literally, and no policy can name a calibration "
+                "for it: give a taxonomy file, or leave --vocabulary away"
+            )
         _enough(len(labels.images), "labelled images")
         tagged = tag_labelled(settings, model, labels, bars.update)
         say_troubles(tagged.troubles)
-        bench = Bench(model, np.asarray(model.embeddings), _samples(settings, model, tagged))
+        bench = Bench(model, np.asarray(model.embeddings), _samples(model, tagged))
     fit, rest = bench.split(asked.holdout, asked.seed)
     try:
         calibration, thresholds = bench.fit(fit, asked.target_precision)
@@ -131,7 +136,7 @@ class Bench:
             scoring=VERSION,
         )
         scores = self._scorer(calibration).score(np.stack([sample.vector for sample in samples])).score
-        margin = 0.0 if vocabulary.flat else policy.thresholds.margin
+        margin = policy.thresholds.margin
         showable = self.model.describer.chooser.showable
         found = fit_thresholds(scores, beside, vocabulary, showable, margin, target)
         rounded = {identifier: round(value, files.DIGITS) for identifier, value in found.concepts.items()}
@@ -153,8 +158,7 @@ class Bench:
     def _evaluated(self, calibration: Calibration | None, samples: Sequence[Sample]) -> Evaluation:
         vocabulary, chooser = self.model.vocabulary, self.model.describer.chooser
         if calibration is not None:
-            policy = replace(chooser.policy, thresholds=calibration.evidence(chooser.policy.thresholds))
-            chooser = Chooser(vocabulary, policy, calibration.thresholds)
+            chooser = Chooser(vocabulary, *calibration.applied(chooser.policy))
         evaluation = Evaluation(vocabulary, chooser.showable, (5,))
         scores = self._scorer(calibration).score(np.stack([sample.vector for sample in samples]))
         for i, sample in enumerate(samples):
@@ -252,9 +256,9 @@ def _json(difference: Difference) -> dict[str, list[float] | None]:
     }
 
 
-def _samples(settings: Settings, model: Model, tagged: Tagged) -> list[Sample]:
+def _samples(model: Model, tagged: Tagged) -> list[Sample]:
     """Images with a term that the vocabulary has. Raises `ConfigurationError` where they are too few."""
-    meanings = meanings_of(settings, model)
+    meanings = meanings_of(model)
     samples = []
     for labelled, record in tagged.pairs:
         found = true_terms(labelled, meanings, strict=False)

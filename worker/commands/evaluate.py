@@ -53,7 +53,7 @@ def run(settings: Settings, source: Source, asked: Asked) -> int:
     with console.bars() as bars:
         model = load_model(settings, bars.update)
         tagged = tag_labelled(settings, model, labels, bars.update)
-        done = evaluated(settings, model, tagged, asked)
+        done = evaluated(model, tagged, asked)
         report = Report(model, labels, tagged, done, asked)
         if asked.html is not None:
             paths = {labelled.key: labelled.path for labelled, _ in tagged.pairs}
@@ -80,9 +80,9 @@ class Done:
     without: int
 
 
-def evaluated(settings: Settings, model: Model, tagged: Tagged, asked: Asked) -> Done:
+def evaluated(model: Model, tagged: Tagged, asked: Asked) -> Done:
     """Put keywords beside true terms. Raises `ConfigurationError` where the vocabulary has none of the terms."""
-    meanings = meanings_of(settings, model)
+    meanings = meanings_of(model)
     chooser = model.describer.chooser
     evaluation = Evaluation(model.vocabulary, chooser.showable, asked.ks)
     without = 0
