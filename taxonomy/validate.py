@@ -7,7 +7,7 @@ and categories; where the tree does not stand there is nothing to ask the rest o
 from collections.abc import Iterable, Iterator, Sequence
 
 from taxonomy import validate_categories, validate_words
-from taxonomy.concepts import FACETS, FLAGS, GRAMMARS, TIERS, Concept, Vocabulary, build
+from taxonomy.concepts import FACETS, FLAGS, GRAMMARS, TIERS, Concept, TaxonomyError, Vocabulary, build
 from taxonomy.files import COLUMNS
 from taxonomy.problem import Problem, Subject
 from taxonomy.tables import Row, Sheet, Tables
@@ -96,6 +96,15 @@ def _vocabulary(tables: Tables, found: list[Problem]) -> Vocabulary | None:
         for language, labels in tables.labels.items()
     }
     return build([_concept(row, by_name) for row in sheet.rows], translations=translations)
+
+
+def standing(tables: Tables) -> Vocabulary | None:
+    """The vocabulary that the files make, to check a policy against; nothing where it does not stand."""
+    try:
+        vocabulary = _vocabulary(tables, [])
+    except TaxonomyError:  # told by `problems`
+        return None
+    return vocabulary if vocabulary is not None and vocabulary.concepts else None
 
 
 def _circular(row: Row, by_name: dict[str, Row]) -> bool:

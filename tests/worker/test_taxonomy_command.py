@@ -69,7 +69,9 @@ def test_notes_are_told_on_request(run: Run, own: Path) -> None:
 
 def test_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:
     result = run("validate", tmp_path / "none.tsv")
-    assert (result.status, "No such file" in result.out) == (1, True)
+    assert (result.status, result.out, "No such file" in result.err) == (2, "", True)
+    result = run("validate", "--policy", tmp_path / "none.toml")
+    assert (result.status, result.out, "No such file" in result.err) == (2, "", True)
 
 
 def test_a_policy_is_checked_too(run: Run, own: Path, tmp_path: Path) -> None:
@@ -78,6 +80,26 @@ def test_a_policy_is_checked_too(run: Run, own: Path, tmp_path: Path) -> None:
     result = run("validate", own, "--policy", policy)
     assert result.status == 1
     assert result.out.startswith(f"{policy}:2")
+
+
+def test_a_policy_is_checked_with_the_words_of_the_taxonomy_that_is_named(
+    run: Run, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other.tsv").write_text("id\tlabel\nacme:mug\tmug\n", "utf-8")
+    monkeypatch.setenv("STOCKMETA_VOCABULARY", str(tmp_path / "other.tsv"))
+    folder, policy = tmp_path / "whole", tmp_path / "policy.toml"
+    (folder / "labels").mkdir(parents=True)
+    (folder / "concepts.tsv").write_text(ROWS, "utf-8")
+    (folder / "labels" / "fr.tsv").write_text("id\tlabel\nacme:lamp\tlampe\nacme:desk-lamp\tlampe\n", "utf-8")
+    policy.write_text('[keywords]\ndeny = ["desk lamp"]\n', "utf-8")
+    assert run("validate", own, "--policy", policy).out == ""
+    policy.write_text('[keywords]\nlanguages = ["fr"]\ndeny = ["mug"]\n', "utf-8")
+    assert [line for line in run("validate", folder, "--policy", policy).out.splitlines() if "toml" in line] == [
+        f"{policy}:3: 'mug' is no word of the vocabulary"
+    ]
+    own.write_text(ROWS + "acme:x\tx\tnowhere\tobject\n", "utf-8")
+    result = run("validate", own, "--policy", policy)
+    assert (result.status, len(result.out.splitlines()), "policy.toml was not checked" in result.err) == (1, 1, True)
 
 
 def test_a_scheme_of_one_s_own_is_checked_too(

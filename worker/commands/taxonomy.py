@@ -9,10 +9,10 @@ from pathlib import Path
 from tasks.errors import ConfigurationError
 from taxonomy import difference, files, overview, policy_file, tables
 from taxonomy.categories import Scheme, load_schemes
-from taxonomy.concepts import TaxonomyError
+from taxonomy.concepts import TaxonomyError, Vocabulary
 from taxonomy.overview import Entry, Statistics
 from taxonomy.rules import Finder
-from taxonomy.validate import problems
+from taxonomy.validate import problems, standing
 from taxonomy.words import load_screen
 from worker import console
 from worker.settings import Settings
@@ -22,13 +22,18 @@ OK, FOUND = 0, 1
 
 
 def run_validate(settings: Settings, path: Path | None, *, notes: bool) -> int:
-    """Print every problem, a line each; returns the exit status."""
+    """Print every problem, a line each; returns the exit status.
+
+    Raises:
+        ConfigurationError: a file cannot be read.
+    """
     try:
         read = tables.read(path)
         extra = [tables.read_sheet(scheme) for scheme in settings.schemes or ()]
         shipped = files.load() if path is not None or settings.policy else None
     except TaxonomyError as error:
-        console.emit(str(error))
+        for line in _told(error):
+            console.emit(line)
         return FOUND
     found = problems(read, load_screen(shipped), extra)
     for problem in found:
@@ -37,7 +42,7 @@ def run_validate(settings: Settings, path: Path | None, *, notes: bool) -> int:
         elif notes:
             console.emit(f"{problem} (note)")
     errors = sum(problem.level == "error" for problem in found)
-    wrong, warnings = _policy(settings)
+    wrong, warnings = _policy(settings, None if path is None else read)
     for line in (*wrong, *(f"{warning} (note)" for warning in warnings if notes)):
         console.emit(line)
     errors += len(wrong)
@@ -48,14 +53,25 @@ def run_validate(settings: Settings, path: Path | None, *, notes: bool) -> int:
     return FOUND if errors else OK
 
 
-def _policy(settings: Settings) -> tuple[list[str], tuple[str, ...]]:
-    """Problems and notes of the policy file, if there is one."""
+def _told(error: TaxonomyError) -> list[str]:
+    """The problems of a file, a line each; one that cannot be read has none, and is raised as wrong usage."""
+    if isinstance(error.__cause__, OSError):
+        raise ConfigurationError(str(error)) from error
+    return str(error).splitlines()
+
+
+def _policy(settings: Settings, read: tables.Tables | None) -> tuple[list[str], tuple[str, ...]]:
+    """Problems and notes of the policy file, if there is one, with the taxonomy that is checked or is in use."""
     if settings.policy is None:
         return [], ()
     try:
-        return [], policy_file.load(settings.policy, files.load(settings.vocabulary)).warnings
+        vocabulary: Vocabulary | None = files.load(settings.vocabulary) if read is None else standing(read)
+        if vocabulary is None:
+            console.say(f"{settings.policy} was not checked; correct the taxonomy first")
+            return [], ()
+        return [], policy_file.load(settings.policy, vocabulary).warnings
     except TaxonomyError as error:
-        return str(error).splitlines(), ()
+        return _told(error), ()
 
 
 def run_stats(settings: Settings, *, as_json: bool) -> int:
