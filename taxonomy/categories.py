@@ -18,7 +18,6 @@ Then a table:
                     the evidence for it is counted among the concepts of these facets alone
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -32,6 +31,7 @@ from taxonomy.choose import DECIMALS
 from taxonomy.concepts import FACETS, TaxonomyError, Vocabulary
 from taxonomy.files import read_table
 from taxonomy.score import Floats, softmax
+from taxonomy.tables import HEAD_LINE
 
 MAPPED = 0.75
 """Weight of what the keywords say; the rest is the picture compared with the category's own prompt."""
@@ -42,8 +42,6 @@ SECOND = 0.5
 
 COLUMNS = ("id", "label", "parent", "concepts", "prompt", "needs")
 HEAD = ("title", "most", "covers", "needs concepts")
-
-_HEAD = re.compile(r"^# ([a-z]+(?: [a-z]+)?): (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def load_schemes(extra: Sequence[Path] = (), folder: Traversable | Path | None =
 def read_scheme(path: Traversable | Path) -> Scheme:
     """One scheme, called by its file's name. Raises `TaxonomyError` with file, line and cause."""
     try:
-        head = dict(_HEAD.findall(path.read_text(encoding="utf-8-sig")))
+        head = dict(HEAD_LINE.findall(path.read_text(encoding="utf-8-sig")))
     except (OSError, UnicodeDecodeError) as error:
         raise TaxonomyError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from error
     if not head.get("most", "").isdecimal() or int(head["most"]) < 1:

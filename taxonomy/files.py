@@ -32,10 +32,12 @@ from pathlib import Path
 from taxonomy.concepts import FACETS, FLAGS, GRAMMARS, TIERS, Concept, TaxonomyError, Vocabulary, build, literal
 
 COLUMNS = ("id", "label", "hint", "parent", "facet", "tier", "grammar", "plural", "british", "synonyms", "flags")
+IMPLIED_COLUMNS = ("concept", "implied by")
+CONTRARY_COLUMNS = ("concepts",)
 
 
 def load(path: Path | None = None) -> Vocabulary:
-    """The shipped vocabulary, or a customer's: a taxonomy file (`id<TAB>label …` on its first line) or a word list.
+    """The shipped vocabulary, or a customer's: a taxonomy file (its header has `id` and `label`) or a word list.
 
     Raises:
         TaxonomyError: with file, line and cause.
@@ -43,14 +45,34 @@ def load(path: Path | None = None) -> Vocabulary:
     if path is None:
         return shipped()
     try:
-        first = path.read_text(encoding="utf-8-sig").partition("\n")[0]
-        if first.startswith("id\tlabel"):
-            return build(list(read_concepts(path)))
-        return literal(path.read_text(encoding="utf-8-sig").splitlines())
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        if _is_table(lines):
+            return _own(path)
+        for number, line in enumerate(lines, 1):
+            if "\t" in line.strip():
+                raise TaxonomyError(
+                    f"{path}:{number}: a word list has one term a line and no tabs; a taxonomy file has a header above "
+                    "everything else, with the columns id and label"
+                )
+        return literal(lines)
     except UnicodeDecodeError as error:
         raise TaxonomyError(f"{path}: not UTF-8 at byte {error.start}") from error
     except OSError as error:
         raise TaxonomyError(f"{path}: {error.strerror}") from error
+
+
+def _is_table(lines: Sequence[str]) -> bool:
+    """Whether the first line that says something is a taxonomy's header."""
+    first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    return set(COLUMNS[:2]) <= {cell.strip() for cell in first.split("\t")}
+
+
+def _own(path: Path) -> Vocabulary:
+    """A customer's taxonomy file."""
+    concepts = list(read_concepts(path))
+    if not concepts:
+        raise TaxonomyError(f"{path}: the vocabulary has no concepts; write one a line beneath the header")
+    return build(concepts)
 
 
 @cache
@@ -117,7 +139,7 @@ def read_implied(path: Traversable | Path, concepts: Sequence[Concept]) -> dict[
     """Ids of the concepts that imply another, by its id. Raises `TaxonomyError` with the line."""
     ids = {concept.name: concept.id for concept in concepts}
     implied = {}
-    for line, row in read_table(path, ("concept", "implied by"), ("concept", "implied by")):
+    for line, row in read_table(path, IMPLIED_COLUMNS, IMPLIED_COLUMNS):
         names = (row["concept"], *_split(row["implied by"]))
         if unknown := [name for name in names if name not in ids]:
             raise TaxonomyError(f"{path}:{line}: {unknown[0]!r} is not a concept")
@@ -129,7 +151,7 @@ def read_contrary(path: Traversable | Path, concepts: Sequence[Concept]) -> list
     """Groups of ids of concepts that exclude each other. Raises `TaxonomyError` with the line."""
     ids = {concept.name: concept.id for concept in concepts}
     groups = []
-    for line, row in read_table(path, ("concepts",), ("concepts",)):
+    for line, row in read_table(path, CONTRARY_COLUMNS, CONTRARY_COLUMNS):
         names = _split(row["concepts"])
         if unknown := [name for name in names if name not in ids]:
             raise TaxonomyError(f"{path}:{line}: {unknown[0]!r} is not a concept")
@@ -145,7 +167,7 @@ def read_table(
     lines = [(n, text.rstrip("\r")) for n, text in lines if text.strip() and not text.startswith("#")]
     if not lines:
         raise TaxonomyError(f"{path}: the file is empty")
-    header = lines[0][1].split("\t")
+    header = [cell.strip() for cell in lines[0][1].split("\t")]
     if unknown := set(header) - set(columns):
         raise TaxonomyError(f"{path}:{lines[0][0]}: unknown column {sorted(unknown)[0]!r}; known: {', '.join(columns)}")
     for number, text in lines[1:]:

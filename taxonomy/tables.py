@@ -1,9 +1,10 @@
 """A taxonomy as the tables that people edit, line by line, before anything is understood: to check and to compare.
 
-A taxonomy is a folder as `taxonomy/data` (`concepts.tsv`, and `labels`, `categories`, `implied.tsv` where there are
-some), or one file of concepts.
+A taxonomy is a folder as `taxonomy/data` (`concepts.tsv`, and `labels`, `categories`, `implied.tsv`, `contrary.tsv`
+where there are some), or one file of concepts.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -13,7 +14,10 @@ from typing import NamedTuple
 
 from taxonomy.concepts import TaxonomyError
 
-CONCEPTS, LABELS, CATEGORIES, IMPLIED = "concepts.tsv", "labels", "categories", "implied.tsv"
+CONCEPTS, LABELS, CATEGORIES = "concepts.tsv", "labels", "categories"
+IMPLIED, CONTRARY = "implied.tsv", "contrary.tsv"
+HEAD_LINE = re.compile(r"^# ([a-z]+(?: [a-z]+)?): (.+)$", re.MULTILINE)
+"""What a comment says of the whole file, as category schemes do: `# most: 2`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,13 @@ class Row:
 
 
 class Sheet(NamedTuple):
-    """One file: how to call it in a message, the line of its header, its columns, its rows."""
+    """One file: how to call it in a message, the line of its header, its columns, its rows, what its head says."""
 
     path: str
     header: int
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    head: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Tables:
     labels: Mapping[str, Sheet] = field(default_factory=dict)
     categories: Mapping[str, Sheet] = field(default_factory=dict)
     implied: Sheet | None = None
+    contrary: Sheet | None = None
 
 
 def shipped() -> Traversable:
@@ -68,14 +74,18 @@ def read(path: Traversable | Path | None = None) -> Tables:
         return Tables(read_sheet(path))
     if not (path / CONCEPTS).is_file():
         raise TaxonomyError(f"{path}: there is no {CONCEPTS} in this folder")
-    implied = path / IMPLIED
     return Tables(
         read_sheet(path / CONCEPTS),
         _folder(path / LABELS),
         # A list of schemes lay among them once.
         {name: sheet for name, sheet in _folder(path / CATEGORIES).items() if "concepts" in sheet.columns},
-        read_sheet(implied) if implied.is_file() else None,
+        _if_there(path / IMPLIED),
+        _if_there(path / CONTRARY),
     )
+
+
+def _if_there(path: Traversable | Path) -> Sheet | None:
+    return read_sheet(path) if path.is_file() else None
 
 
 def _near(path: Traversable) -> Traversable | Path:
@@ -106,4 +116,4 @@ def read_sheet(path: Traversable | Path) -> Sheet:
     for number, line in lines[1:]:
         cells = [cell.strip() for cell in line.split("\t")]
         rows.append(Row(number, dict(zip(columns, cells, strict=False)), max(len(cells) - len(columns), 0)))
-    return Sheet(str(path), lines[0][0], columns, tuple(rows))
+    return Sheet(str(path), lines[0][0], columns, tuple(rows), tuple(HEAD_LINE.findall(text)))

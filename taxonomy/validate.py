@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from taxonomy import validate_categories, validate_words
 from taxonomy.concepts import FACETS, FLAGS, GRAMMARS, TIERS, Concept, TaxonomyError, Vocabulary, build
-from taxonomy.files import COLUMNS
+from taxonomy.files import COLUMNS, CONTRARY_COLUMNS, IMPLIED_COLUMNS
 from taxonomy.problem import Problem, Subject
 from taxonomy.tables import Row, Sheet, Tables
 from taxonomy.words import Screen
@@ -30,6 +30,11 @@ def problems(tables: Tables, screen: Screen, extra: Sequence[Sheet] = ()) -> lis
     found = [*_form(tables.concepts, COLUMNS, COLUMNS[:2], CLOSED)]
     for sheet in tables.labels.values():
         found += _form(sheet, LABEL_COLUMNS, LABEL_COLUMNS[:2])
+    for table, columns in ((tables.implied, IMPLIED_COLUMNS), (tables.contrary, CONTRARY_COLUMNS)):
+        found += _form(table, columns, columns) if table is not None else ()
+    if not tables.concepts.rows:
+        what = "the vocabulary has no concepts; write one a line beneath the header"
+        found.append(Problem(tables.concepts.path, tables.concepts.header, what))
     found += _unique(tables.concepts)
     vocabulary = None if found else _vocabulary(tables, found)
     if vocabulary is not None:

@@ -1,4 +1,4 @@
-"""Rules about what refers to concepts by name: categories, and what is implied."""
+"""Rules about what refers to concepts by name: categories, what is implied, what excludes each other."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ ABSTRACT = frozenset(
 
 
 def problems(tables: Tables, vocabulary: Vocabulary, extra: Sequence[Sheet]) -> Iterator[Problem]:
-    """What is wrong with the category schemes and with the table of what is implied."""
+    """What is wrong with the category schemes and with the tables of what is implied and what excludes each other."""
     for sheet in (*tables.categories.values(), *extra):
         yield from _named(sheet, "concepts", vocabulary)
         try:
@@ -31,6 +31,12 @@ def problems(tables: Tables, vocabulary: Vocabulary, extra: Sequence[Sheet]) -> 
         for row in tables.implied.rows:
             if row["concept"] in row.several("implied by"):
                 yield Problem(tables.implied.path, row.line, f"{row['concept']!r} implies itself in {IMPLIED}")
+    if tables.contrary is not None:
+        yield from _named(tables.contrary, "concepts", vocabulary)
+        for row in tables.contrary.rows:
+            if len(row.several("concepts")) == 1:
+                what = f"{row['concepts']!r} stands alone and excludes nothing; name another, or remove the line"
+                yield Problem(tables.contrary.path, row.line, what)
 
 
 def _from(error: TaxonomyError, sheet: Sheet) -> Problem:

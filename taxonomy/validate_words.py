@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from taxonomy.concepts import Concept
+from taxonomy.concepts import Concept, TaxonomyError
 from taxonomy.overview import shared_words
 from taxonomy.problem import Problem, Subject
+from taxonomy.rules import Finder
 from taxonomy.words import collisions
 
 FIRST_TIER = "A"
@@ -65,12 +66,18 @@ def _forms(concept: Concept) -> Iterator[tuple[str, str]]:
 
 
 def _spellings(subject: Subject) -> Iterator[Problem]:
-    """Whoever types the British form finds the same concept."""
+    """As policies and label files look words up, among all forms in all languages, a British form means one concept."""
+    finder = Finder(subject.vocabulary)
     for concept in subject.vocabulary.concepts:
         for word in concept.british:
-            found = subject.vocabulary.by_word.get(word.casefold(), ())
-            if concept.id not in {one.id for one in found}:
-                yield subject.at(concept, f"the British form {word!r} does not lead to {concept.name!r}")
+            try:
+                found = finder.one(word)
+            except TaxonomyError as error:
+                yield subject.at(concept, f"the British form of {concept.name!r}: {error}, or remove the form")
+                continue
+            if found.id != concept.id:
+                what = f"the British form {word!r} of {concept.name!r} leads to {found.name!r}; remove it"
+                yield subject.at(concept, what)
 
 
 def _shared(subject: Subject) -> Iterator[Problem]:

@@ -78,7 +78,7 @@ def diff(
     new: Annotated[Path, typer.Argument(help="Another.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compare two taxonomies: what was added, removed, renamed, moved, changed; labels and categories too.
+    """Compare two taxonomies: what was added, removed, renamed, moved, changed; labels, categories, relations too.
 
     Exit status, as of diff(1): 0 the same, 1 different, 2 wrong usage.
 

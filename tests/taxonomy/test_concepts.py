@@ -78,6 +78,38 @@ def test_a_taxonomy_file_is_told_from_a_word_list(tmp_path: Path) -> None:
     assert [above.label for above in vocabulary.ancestors(vocabulary.by_name["dog"])] == ["animal"]
 
 
+@pytest.mark.parametrize("before", ["# ours\n", "\n\n", "\ufeff# id\n \r\n"])
+@pytest.mark.parametrize("header", ["id\tlabel", "id \t label", "label\tid"])
+def test_comments_may_come_before_the_header(tmp_path: Path, before: str, header: str) -> None:
+    path = tmp_path / "own.tsv"
+    path.write_text(f"{before}{header}\nx\tx\ny\ty\n", encoding="utf-8")
+
+    vocabulary = load(path)
+
+    assert not vocabulary.flat
+    assert sorted(vocabulary.by_name) == ["x", "y"]
+
+
+def test_a_word_list_has_no_tabs(tmp_path: Path) -> None:
+    path = tmp_path / "own.tsv"
+    path.write_text("# ours\ncat\t\nacme:lamp\tlamp\n", encoding="utf-8")
+    with pytest.raises(TaxonomyError, match=r"own\.tsv:3: a word list has one term a line and no tabs"):
+        load(path)
+
+
+def test_a_word_list_may_begin_with_a_hash(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("#1\ncat\n", encoding="utf-8")
+    assert [concept.label for concept in load(path).concepts] == ["#1", "cat"]
+
+
+def test_a_taxonomy_file_without_concepts_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "empty.tsv"
+    path.write_text("id\tlabel\n", encoding="utf-8")
+    with pytest.raises(TaxonomyError, match=r"empty\.tsv: the vocabulary has no concepts"):
+        load(path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

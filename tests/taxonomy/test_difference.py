@@ -62,3 +62,39 @@ def test_files_alone_are_compared_without_languages(tmp_path: Path) -> None:
     path = tmp_path / "new.tsv"
     path.write_text(HEADER + OLD, "utf-8")
     assert changes(tables.read(tmp_path / "old" / "concepts.tsv"), tables.read(path)) == []
+
+
+def test_what_implies_and_excludes_what_is_compared_by_id(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        folder(tmp_path / name, OLD if name == "old" else OLD.replace("\tdog", "\thound"), "", "")
+    (tmp_path / "old" / "implied.tsv").write_text("concept\timplied by\nanimal\tcat|dog\n", "utf-8")
+    (tmp_path / "new" / "implied.tsv").write_text("concept\timplied by\nanimal\thound|cat\ncat\twolf\n", "utf-8")
+    (tmp_path / "old" / "contrary.tsv").write_text("concepts\ncat|dog\n", "utf-8")
+    (tmp_path / "new" / "contrary.tsv").write_text("concepts\ncat|hound|wolf\n", "utf-8")
+    found = changes(tables.read(tmp_path / "old"), tables.read(tmp_path / "new"))
+    assert [change for change in found if change.kind in ("implied", "contrary")] == [
+        Change("implied", "sm:cat", "cat", "", "", "wolf"),
+        Change("contrary", "sm:cat", "cat", "", "dog", "hound|wolf"),
+        Change("contrary", "sm:dog", "hound", "", "cat", "cat|wolf"),
+        Change("contrary", "sm:wolf", "wolf", "", "", "cat|hound"),
+    ]
+
+
+def test_what_was_said_in_a_file_that_went_is_told(tmp_path: Path) -> None:
+    folder(tmp_path / "old", OLD, "", "")
+    (tmp_path / "old" / "implied.tsv").write_text("concept\timplied by\nwolf\tden\n", "utf-8")
+    assert changes(tables.read(tmp_path / "old"), folder(tmp_path / "new", OLD, "", "")) == [
+        Change("implied", "sm:wolf", "wolf", "", "den", "")
+    ]
+
+
+def test_the_head_of_a_scheme_is_compared(tmp_path: Path) -> None:
+    old, new = (folder(tmp_path / name, OLD, "", "1\tAnimals\tanimal\tanimals\n") for name in ("old", "new"))
+    assert changes(old, new) == []
+    for name, head in (("old", "# Ours.\n# most: 1\n"), ("new", "# most: 9\n# covers: things\n# source: ours\n")):
+        scheme = tmp_path / name / "categories" / "test.tsv"
+        scheme.write_text(head + scheme.read_text("utf-8"), "utf-8")
+    assert changes(tables.read(tmp_path / "old"), tables.read(tmp_path / "new")) == [
+        Change("scheme", "test", "test", "most", "1", "9"),
+        Change("scheme", "test", "test", "covers", "", "things"),
+    ]

@@ -77,6 +77,7 @@ def test_sound_files_have_no_problem_and_shared_words_are_noted(tmp_path: Path) 
         (2, {"synonyms": "machine"}, 4, "the synonym 'machine' of 'crane (bird)' is a word of 'machine'"),
         (2, {"synonyms": "creature"}, 4, "the synonym 'creature' of 'crane (bird)' is a word of 'animal'"),
         (2, {"british": "baby"}, 4, "the British form 'baby' of 'crane (bird)' is a word of 'baby'"),
+        (2, {"british": "baby"}, 4, "the British form 'baby' of 'crane (bird)' leads to 'baby'"),
         (2, {"plural": "bird"}, 4, "the plural 'bird' of 'crane (bird)' is a word of 'bird'"),
         (2, {"synonyms": "crane"}, 4, "the synonym 'crane' of 'crane (bird)' is the label itself"),
         (2, {"synonyms": "big <crane>"}, 4, "'big <crane>' has signs that agencies refuse"),
@@ -172,3 +173,56 @@ def test_a_file_alone_is_checked_without_languages(tmp_path: Path) -> None:
 def test_a_problem_says_where(tmp_path: Path) -> None:
     assert str(Problem("a.tsv", 3, "wrong")) == "a.tsv:3: wrong"
     assert str(Problem("a.tsv", 0, "wrong")) == "a.tsv: wrong"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("concepts\nbird|machin\n", 2, "'machin' is not a concept; did you mean 'machine'?"),
+        ("concepts\nbird|bird\n", 2, "'bird' is there twice; keep one"),
+        ("concepts\nbird\n", 2, "'bird' stands alone and excludes nothing"),
+        ("# ours\ngroup\nbird|child\n", 2, "unknown column 'group'"),
+    ],
+)
+def test_what_excludes_each_other_has_to_exist(tmp_path: Path, text: str, line: int, what: str) -> None:
+    (tmp_path / "contrary.tsv").write_text(text, "utf-8")
+    found = [problem for problem in errors(write(tmp_path)) if what in problem.what]
+    assert [(problem.line, Path(problem.file).name) for problem in found] == [(line, "contrary.tsv")]
+
+
+def test_groups_of_concepts_that_are_there_are_sound(tmp_path: Path) -> None:
+    (tmp_path / "contrary.tsv").write_text(" concepts \nbird|child\n", "utf-8")
+    assert errors(write(tmp_path)) == []
+
+
+def test_a_column_that_nothing_reads_is_no_table_of_what_is_implied(tmp_path: Path) -> None:
+    (tmp_path / "implied.tsv").write_text("concept\timplied_by\nbird\tchild\n", "utf-8")
+    assert "unknown column 'implied_by'; known: concept, implied by" in errors(write(tmp_path))[0].what
+
+
+def test_a_british_form_leads_to_one_concept(tmp_path: Path) -> None:
+    rows = [list(row) for row in ROWS]
+    for row in (2, 5):
+        rows[row][COLUMNS.index("british")] = "craane"
+    found = errors(write(tmp_path, tuple(map(tuple, rows))))
+    assert [problem.line for problem in found] == [4, 7]
+    assert "'craane' means several concepts; write one of 'crane (bird)', 'crane (machine)'" in found[0].what
+
+
+def test_a_british_form_is_no_word_of_another_language(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "labels" / "de.tsv").write_text(
+        "id\tlabel\n" + "".join(f"sm:{name}\t{name}\n" for name in KOREAN if name != "bird") + "sm:bird\tGrey parrot\n",
+        "utf-8",
+    )
+    found = errors(tables.read(tmp_path))
+    assert [problem.line for problem in found] == [5]
+    assert "'grey parrot' means several concepts; write one of 'bird', 'gray parrot'" in found[0].what
+
+
+def test_a_taxonomy_without_concepts(tmp_path: Path) -> None:
+    path = tmp_path / "empty.tsv"
+    path.write_text("# ours\nid\tlabel\n", "utf-8")
+    assert [(problem.line, problem.what) for problem in errors(tables.read(path))] == [
+        (2, "the vocabulary has no concepts; write one a line beneath the header")
+    ]

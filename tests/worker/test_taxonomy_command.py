@@ -168,3 +168,14 @@ def test_differences(run: Run, own: Path, tmp_path: Path) -> None:
     assert [record["kind"] for record in run("diff", own, new, "--json").records] == ["added", "renamed"]
     assert run("diff", own, own).status == 0
     assert run("diff", own, tmp_path / "none.tsv").status == 2
+
+
+def test_a_vocabulary_without_concepts(run: Run, own: Path) -> None:
+    own.write_text("id\tlabel\n", "utf-8")
+    for arguments in (("stats",), ("show", "cat")):
+        result = run(*arguments, "--vocabulary", own)
+        assert (result.status, "has no concepts" in result.err) == (2, True)
+    assert (run("validate", own).status, run("validate", own).out.partition(";")[0]) == (
+        1,
+        f"{own}:1: the vocabulary has no concepts",
+    )
