@@ -250,6 +250,16 @@ def test_a_calibration_is_written_and_better(run: Run, colors: Path, words: Path
 
 
 @pytest.mark.integration
+def test_the_comparison_knows_the_least_score(run: Run, colors: Path, words: Path, tmp_path: Path) -> None:
+    policy, out = tmp_path / "policy.toml", tmp_path / "calibration.json"
+    policy.write_text("[keywords]\nmin_score = 5\n", encoding="utf-8")
+    assert run("calibrate", colors, "--vocabulary", words, "--policy", policy, "--out", out)[0] == 1
+    recall = json.loads(out.read_text(encoding="utf-8"))["comparison"]["exact"]["recall"]
+    # No score is as high as that, with a calibration or without.
+    assert (recall["uncalibrated"][0], recall["calibrated"][0]) == (0, 0)
+
+
+@pytest.mark.integration
 def test_too_little_data_is_refused_and_nothing_is_written(run: Run, colors: Path, words: Path) -> None:
     out = colors.parent / "calibration.json"
     arguments = ("calibrate", colors, "--vocabulary", words, "--out", out)
