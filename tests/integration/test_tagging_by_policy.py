@@ -25,10 +25,12 @@ cat = "냥이"
 fr = "fr.tsv"
 
 [[concept]]
-id = "acme:lounging-cat"
-label = "lounging cat"
+id = "acme:tabby-cat"
+label = "tabby cat"
 parent = "cat"
-labels = { ko = "늘어진 고양이" }
+tier = "A"
+synonyms = ["tiger cat", "domestic cat", "house cat"]
+labels = { ko = "줄무늬 고양이" }
 """
 
 TREE = {
@@ -61,7 +63,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_a_policy_with_the_real_model(stockmeta: Command, pictures: Path, table: Path, tmp_path: Path) -> None:
-    (tmp_path / "fr.tsv").write_text("id\tlabel\nacme:lounging-cat\tchat couché\n", encoding="utf-8")
+    (tmp_path / "fr.tsv").write_text("id\tlabel\nacme:tabby-cat\tchat tigré\n", encoding="utf-8")
     policy = tmp_path / "policy.toml"
     policy.write_text(POLICY, encoding="utf-8")
 
@@ -76,8 +78,8 @@ def test_a_policy_with_the_real_model(stockmeta: Command, pictures: Path, table:
     assert "kitty" in shown
     assert not {"cat", "animal"} & set(shown)
     assert "냥이" in [entry.get("ko") for entry in labels.values()]
-    assert labels["acme:lounging-cat"] == {"en": "lounging cat", "ko": "늘어진 고양이", "fr": "chat couché"}
-    assert "kitty" in cat["title"] or "lounging cat" in cat["title"]
+    assert labels["acme:tabby-cat"] == {"en": "tabby cat", "ko": "줄무늬 고양이", "fr": "chat tigré"}
+    assert "kitty" in cat["title"] or "tabby cat" in cat["title"]
     assert "animal" not in cat["title"].split()
     assert "coffee" not in [word["labels"]["en"] for word in coffee["keywords"]]
     assert {flag["name"]: flag["verdict"] for flag in cat["flags"]} == dict.fromkeys(
