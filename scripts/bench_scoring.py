@@ -14,8 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from taxonomy.choose import Chooser
 from taxonomy.concepts import Concept, Vocabulary, build
+from taxonomy.exact import Floats
 from taxonomy.policy import Policy, Thresholds
-from taxonomy.score import BLOCK, Floats, Scorer, blocks, statistics
+from taxonomy.score import BLOCK, Scorer, blocks, statistics
 
 ROOTS, CHILDREN = 40, 12
 

@@ -23,8 +23,9 @@ from tasks.inference import Judge, Scored
 from tasks.ports import Encoder
 from taxonomy.choose import Chooser, Chosen
 from taxonomy.concepts import Concept, Vocabulary, literal
+from taxonomy.exact import Floats
 from taxonomy.policy import Policy
-from taxonomy.score import Floats, Scorer, statistics
+from taxonomy.score import Scorer, statistics
 from worker.encoders.texts import embed_vocabulary
 from worker.runtime import load_model, make_decoder
 from worker.settings import load_settings

@@ -66,12 +66,12 @@ class Judge:
         """Score embeddings in their stored form, which is the only one that is ever scored."""
         vectors: Embeddings = np.stack([embedding.unpack() for embedding in stored])
         scored = itertools.chain.from_iterable(map(self._block, blocks(vectors)))
-        return [Scored(embedding, *rest) for embedding, rest in zip(stored, scored, strict=False)]
+        return [Scored(embedding, *rest) for embedding, rest in zip(stored, scored, strict=True)]
 
     def _block(
         self, rows: Embeddings
     ) -> "Iterator[tuple[Values, Values, Values, Values, Mapping[str, Values], Values]]":
-        """Score (`BLOCK`, d): always as many rows, so that nothing depends on what else is in a batch."""
+        """Score a few (n, d); every product is exact, so that nothing depends on what else is in a batch."""
         scores = self.scorer.block(rows)
         categories = {c.scheme.name: c.score(scores.chance, rows) for c in self.categorizers}
         flags = self.reviewer.score(rows)

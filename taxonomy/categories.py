@@ -27,10 +27,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from taxonomy import exact
 from taxonomy.choose import DECIMALS
 from taxonomy.concepts import FACETS, TaxonomyError, Vocabulary
+from taxonomy.exact import Floats
 from taxonomy.files import read_table
-from taxonomy.score import Floats, softmax
+from taxonomy.score import softmax
 from taxonomy.tables import HEAD_LINE
 
 MAPPED = 0.75
@@ -149,16 +151,19 @@ class Categorizer:
         self, scheme: Scheme, vocabulary: Vocabulary, prompts: Floats, references: Floats | None, logit_scale: float
     ) -> None:
         self.scheme = scheme
-        self._prompts = np.asarray(prompts)
+        self._prompts = exact.directions(prompts).T
         self._mean = np.zeros(len(scheme.rows), np.float32)
         if references is not None:
-            self._mean = (np.asarray(references) @ self._prompts.T).mean(axis=0)
+            self._mean = exact.cosines(exact.directions(references), self._prompts).mean(axis=0)
         self._logit_scale = logit_scale
-        self._membership = _membership(scheme, vocabulary)
-        self._among = _among(scheme, vocabulary)
-        self._upward = _upward(scheme)
+        membership = _membership(scheme, vocabulary)
+        self._mapped_share = MAPPED if membership.any() else 0
+        among = _among(scheme, vocabulary)
+        self._among = list(among)
+        self._membership = exact.shares(np.column_stack([membership, *among.values()]))
+        self._upward = exact.shares(_upward(scheme))
         # What no concept leads to is nothing that this encoder can tell, and is not guessed from a prompt.
-        self._told = self._membership.any(axis=0) | vocabulary.flat
+        self._told = membership.any(axis=0) | vocabulary.flat
 
     def score(self, chance: Floats, embeddings: Floats) -> Floats:
         """Scores (n, k) from chances (n, m) and unit vectors (n, d).
@@ -166,17 +171,16 @@ class Categorizer:
         A category of the first level has its own score and those beneath it; all of that level sum to at most 1, but
         for those that are counted among facets of their own.
         """
-        direct = softmax((embeddings @ self._prompts.T - self._mean) * self._logit_scale) * self._told
-        mapped = chance @ self._membership
-        for position, concepts in self._among.items():
-            mapped[:, position] /= np.maximum(chance @ concepts, np.float32(1e-12))
+        cosines = exact.cosines(exact.directions(embeddings), self._prompts)
+        direct = softmax((cosines - self._mean) * self._logit_scale) * self._told
+        mapped, among = np.split(exact.sums(chance, self._membership), [len(self.scheme.rows)], axis=1)
+        mapped[:, self._among] /= np.maximum(among, 1e-12)
         if self.scheme.needs_concepts:
             # The prompts only move what concepts say: a picture that is none of these has none, whatever is nearest.
-            direct = np.where(mapped >= LEAST, direct, np.float32(0))
-            mapped = np.where(mapped >= LEAST, mapped, np.float32(0))
-        share = MAPPED if self._membership.any() else 0
-        scores: Floats = (share * mapped + (1 - share) * direct) @ self._upward
-        return scores
+            direct = np.where(mapped >= LEAST, direct, 0)
+            mapped = np.where(mapped >= LEAST, mapped, 0)
+        share = self._mapped_share
+        return exact.sums(share * mapped + (1 - share) * direct, self._upward).astype(np.float32)
 
     def choose(self, scores: NDArray[np.float32]) -> list[tuple[CategoryRow, float]]:
         """The categories of one image from its scores (k,), the best first; a parent before what is beneath it."""

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxonomy.concepts import TaxonomyError, Vocabulary
+from taxonomy.exact import Floats
 from taxonomy.measure import Bools, Values
-from taxonomy.score import Floats, Statistics
+from taxonomy.score import Statistics
 from taxonomy.truth import Relation, Relations
 
 IMAGES = 100

@@ -14,10 +14,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from taxonomy import exact
 from taxonomy.choose import DECIMALS
 from taxonomy.concepts import TaxonomyError
+from taxonomy.exact import Floats
 from taxonomy.files import read_table
-from taxonomy.score import Floats, softmax
+from taxonomy.score import softmax
 
 COLUMNS = ("flag", "threshold", "for", "against")
 FLAGS = frozenset({"mature", "minor", "brand", "text"})
@@ -91,7 +93,7 @@ class Reviewer:
             raise ValueError(f"{len(prompts)} embeddings for {ends[-1] if ends else 0} prompts")
         self.flags = tuple(flags)
         self._able, self._wanted = able, wanted
-        self._prompts = np.asarray(prompts)
+        self._prompts = exact.directions(prompts).T
         self._logit_scale = logit_scale
         self._spans = {f.name: slice(end - len(f.prompts), end) for f, end in zip(chosen, ends, strict=True)}
 
@@ -99,7 +101,7 @@ class Reviewer:
         """The share of each prompt among its flag's, (n, p), from unit vectors (n, d)."""
         if not self._spans:
             return np.zeros((len(embeddings), 0), np.float32)
-        logits = (embeddings @ self._prompts.T) * self._logit_scale
+        logits = exact.cosines(exact.directions(embeddings), self._prompts) * self._logit_scale
         return np.concatenate([softmax(logits[:, span]) for span in self._spans.values()], axis=1)
 
     def judge(self, shares: NDArray[np.float32]) -> list[Finding]:

@@ -123,6 +123,9 @@ def seaweed_server(
         *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
         # As everywhere else, a missing bucket is an error.
         "-s3.autoCreateBucket=false",
+        # Each bucket takes volumes of its own, and by default there are as many as the free disk holds when it starts:
+        # on a fuller disk the last tests of a suite would find none left.
+        *("-volume.max=20000", "-master.volumeSizeLimitMB=32"),
     ]
     with _running(command, folder, keys | dict(environment or {}), s3) as (process, log):
         server = Server(f"http://127.0.0.1:{s3}", *keys.values(), process, tuple(numbers), log)

@@ -38,8 +38,15 @@ def isolated(settings: Settings) -> Iterator[IsolatedProcess]:
 
 def child() -> psutil.Process:
     """The process, by its command."""
-    [found] = [p for p in psutil.Process().children() if "worker.isolated" in p.cmdline()]
+    [found] = [p for p in psutil.Process().children() if _is_isolated(p)]
     return found
+
+
+def _is_isolated(process: psutil.Process) -> bool:
+    try:
+        return "worker.isolated" in process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
 
 
 def while_frozen(isolated: IsolatedProcess, end: int) -> "Future[Outcome]":
@@ -109,7 +116,7 @@ def test_an_image_that_takes_too_long(settings: Settings) -> None:
 
 
 def test_a_process_without_work_is_ended_and_started_again(settings: Settings) -> None:
-    isolated = IsolatedProcess(settings, seconds=60, idle=0.3)
+    isolated = IsolatedProcess(settings, seconds=60, idle=2)
     isolated.provenance()
     process = child()
     process.wait(timeout=20)
@@ -146,7 +153,7 @@ def test_it_ends_with_its_parent(settings: Settings) -> None:
     ) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"ready\n"
-        [process] = [p for p in psutil.Process(parent.pid).children() if "worker.isolated" in p.cmdline()]
+        [process] = [p for p in psutil.Process(parent.pid).children() if _is_isolated(p)]
         family = [process, *process.children(recursive=True)]
         parent.kill()
     _, alive = psutil.wait_procs(family, timeout=20)

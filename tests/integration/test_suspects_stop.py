@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -64,7 +65,8 @@ def alone(pid: int) -> psutil.Process:
     found: list[psutil.Process] = []
 
     def look() -> bool:
-        found[:] = [p for p in psutil.Process(pid).children(recursive=True) if "worker.isolated" in p.cmdline()]
+        with suppress(psutil.NoSuchProcess):  # a zombie is one too
+            found[:] = [p for p in psutil.Process(pid).children(recursive=True) if "worker.isolated" in p.cmdline()]
         return bool(found)
 
     until(look)

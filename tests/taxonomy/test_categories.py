@@ -6,6 +6,7 @@ import pytest
 from taxonomy.categories import Categorizer, CategoryRow, Scheme, check, load_schemes
 from taxonomy.concepts import Concept, TaxonomyError, build, literal
 from taxonomy.files import load
+from tests.taxonomy.test_score import directions
 
 ZOO = build(
     [
@@ -142,3 +143,16 @@ def test_a_customer_s_scheme_is_one_file(tmp_path: Path) -> None:
 def test_a_scheme_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(TaxonomyError, match=r"none\.tsv: No such file"):
         load_schemes((tmp_path / "none.tsv",))
+
+
+def test_categories_do_not_depend_on_the_batch() -> None:
+    rng = np.random.default_rng(2)
+    scheme = next(scheme for scheme in load_schemes() if scheme.name == "shutterstock")
+    vocabulary = load()
+    prompts, references = directions(rng, len(scheme.rows), 64), directions(rng, 30, 64)
+    categorizer = Categorizer(scheme, vocabulary, prompts, references, 20.0)
+    chances = rng.dirichlet(np.full(len(vocabulary.concepts), 0.01), 19).astype(np.float32)
+    images, order = directions(rng, 19, 64), rng.permutation(19)
+    together = categorizer.score(chances, images)
+    np.testing.assert_array_equal(categorizer.score(chances[order], images[order]), together[order])
+    np.testing.assert_array_equal(categorizer.score(chances[:1], images[:1]), together[:1])

@@ -3,6 +3,7 @@ import pytest
 
 from taxonomy.review import FLAGS, Finding, Reviewer, ReviewFlag, assessed, load_flags
 from taxonomy.score import BLOCK
+from tests.taxonomy.test_score import directions
 
 MATURE = ReviewFlag("mature", 0.5, ("nude", "gore"), ("dressed",))
 TEXT = ReviewFlag("text", 0.5, ("letters",), ("no letters",))
@@ -44,14 +45,14 @@ def test_embeddings_have_to_be_those_of_the_prompts() -> None:
         Reviewer([MATURE, TEXT], PROMPTS[:3], 5.0, BOTH, {})
 
 
-def test_a_row_of_a_block_does_not_depend_on_the_others() -> None:
+def test_flags_do_not_depend_on_the_batch() -> None:
     rng = np.random.default_rng(0)
     flags = load_flags()
-    prompts = rng.standard_normal((sum(len(flag.prompts) for flag in flags), 64)).astype(np.float32)
+    prompts = directions(rng, sum(len(flag.prompts) for flag in flags), 64)
     reviewer = Reviewer(flags, prompts, 20.0, FLAGS, {})
-    row, one, other = rng.standard_normal((3, BLOCK, 64)).astype(np.float32)
-    one[0] = other[0] = row[0]
-    np.testing.assert_array_equal(reviewer.score(one)[0], reviewer.score(other)[0])
+    rows = directions(rng, BLOCK, 64)
+    order = rng.permutation(BLOCK)
+    np.testing.assert_array_equal(reviewer.score(rows[order]), reviewer.score(rows)[order])
 
 
 def test_the_shipped_flags() -> None:

@@ -61,11 +61,12 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
     concepts = directions(rng, 300, 64)
     scorer = Scorer(vocabulary, concepts, statistics(concepts, directions(rng, 50, 64)), 20.0)
     together = scorer.score(images)
-
-    for i in (0, 1, BLOCK, len(images) - 1):
-        alone = scorer.score(images[i : i + 1])
-        for part in range(3):
-            np.testing.assert_array_equal(alone[part][0], together[part][i])
+    order = rng.permutation(len(images))
+    for part, shuffled in zip(together, scorer.score(images[order]), strict=True):
+        np.testing.assert_array_equal(shuffled, part[order])
+    for i in range(len(images)):
+        for part, alone in zip(together, scorer.score(images[i : i + 1]), strict=True):
+            np.testing.assert_array_equal(alone[0], part[i])
 
 
 def test_hub_correction_takes_out_what_is_near_everything() -> None:

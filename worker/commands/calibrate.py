@@ -13,9 +13,10 @@ from taxonomy.calibration import Calibration, scored_fingerprint
 from taxonomy.choose import Chooser
 from taxonomy.concepts import TaxonomyError
 from taxonomy.evaluation import READINGS, Evaluation
+from taxonomy.exact import Floats
 from taxonomy.fitting import IMAGES, StatisticsFit, Thresholds, fit_thresholds, held_out
 from taxonomy.measure import LENIENT, Figure, means, names_of
-from taxonomy.score import VERSION, Floats, Scorer, Statistics, statistics
+from taxonomy.score import VERSION, Scorer, Statistics, statistics
 from taxonomy.truth import Meaning, Relations, relations
 from worker import console
 from worker.commands.evaluate import ranged
