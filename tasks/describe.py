@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from tasks.inference import Scored
-from tasks.ports import Captioner
-from tasks.records import Category, Flag, Image, ImageRef, Keyword, Outcome, Record, Source, Status, Visual
+from tasks.ports import Captioner, Picture
+from tasks.records import Category, Embedded, Flag, Image, ImageRef, Keyword, Outcome, Record, Source, Status, Visual
 from taxonomy.categories import Categorizer
 from taxonomy.choose import Chooser, Chosen
 from taxonomy.review import Reviewer
@@ -31,10 +31,11 @@ class Describer:
     captioner: Captioner
     provenance: Provenance
 
-    def describe(self, image: Image, visual: Visual | None, scored: Scored) -> Record:
+    def describe(self, image: Image, visual: Visual | None, scored: Scored, embedded: Embedded | None = None) -> Record:
         """The record of an image that was read; `empty` where nothing in the vocabulary is certain enough."""
         chosen = self.chooser.choose(scored.raw, scored.chance, scored.score)
-        words = self.captioner.caption(scored.vector, chosen)
+        picture = Picture(scored.vector, scored.raw, scored.candidates, embedded)
+        words = self.captioner.caption(picture, chosen)
         return replace(
             blank(self.provenance, image, Status.TAGGED if chosen else Status.EMPTY),
             reason=None if chosen else "no_evidence",
@@ -46,6 +47,8 @@ class Describer:
             categories=self._categories(scored) if chosen else {},
             flags=tuple(Flag(*finding) for finding in self.reviewer.judge(scored.flags)),
             visual=visual,
+            embedded=embedded,
+            candidates=tuple(scored.candidates),
             embedding=scored.stored,
         )
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from tasks.errors import Unavailable
 from tasks.observe import Observer, Silent
-from tasks.ports import Embeddings, Encoder, Pixels
-from tasks.records import Embedding
+from tasks.ports import Embeddings, Encoder, Generator, Pixels
+from tasks.records import Candidate, Embedding
 from taxonomy.categories import Categorizer
 from taxonomy.review import Reviewer
 from taxonomy.score import Scorer, blocks
@@ -31,7 +31,7 @@ Arrival = tuple[Pixels, "Future[Scored]"]
 class Scored(NamedTuple):
     """One image's embedding as stored, and its values for every concept (m,) and every scheme's categories (k,).
 
-    `flags` are the shares of the review flags' prompts, (p,).
+    `flags` are the shares of the review flags' prompts, (p,); `candidates` are generated captions.
     """
 
     stored: Embedding
@@ -41,16 +41,18 @@ class Scored(NamedTuple):
     score: Values
     categories: Mapping[str, Values]
     flags: Values
+    candidates: Sequence[Candidate] = ()
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Pixels to scores: n images in, n results out, in order."""
+    """Pixels to scores: n images in, n results out, in order. With a `generator`, captions too."""
 
     encoder: Encoder
     scorer: Scorer
     categorizers: Sequence[Categorizer]
     reviewer: Reviewer
+    generator: Generator | None = None
 
     def probe(self) -> None:
         """Judge a picture that no model refuses. Raises whatever a model or a device that fails raises."""
@@ -60,7 +62,12 @@ class Judge:
 
     def judge(self, pixels: Pixels) -> list[Scored]:
         """Encode uint8 (n, size, size, 3) and score it."""
-        return self.rescore([Embedding.pack(row) for row in self.encoder.encode(pixels).embeddings])
+        encoded = self.encoder.encode(pixels)
+        scored = self.rescore([Embedding.pack(row) for row in encoded.embeddings])
+        if self.generator is None:
+            return scored
+        generated = self.generator.generate(pixels, encoded)
+        return [one._replace(candidates=found) for one, found in zip(scored, generated, strict=True)]
 
     def rescore(self, stored: Sequence[Embedding]) -> list[Scored]:
         """Score embeddings in their stored form, which is the only one that is ever scored."""

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.records import Visual
+from tasks.records import Candidate, Embedded, Visual
 from taxonomy.choose import Chosen
 from taxonomy.policy import Thresholds
 
@@ -88,6 +88,7 @@ class Decoded:
         format: Pillow's name of the format, such as `JPEG`.
         file_size: length of the file, bytes.
         sha256: of the file, hex.
+        embedded: what the file's own metadata says; `None` where it has none of what we read.
         thumbnail: a small JPEG as displayed, longest side 320 pixels, if one was asked for.
     """
 
@@ -100,6 +101,7 @@ class Decoded:
     file_size: int
     sha256: str
     visual: Visual
+    embedded: Embedded | None = None
     thumbnail: bytes | None = None
 
 
@@ -175,10 +177,41 @@ class Words(NamedTuple):
     alt_text: str
 
 
+class Generator(Protocol):
+    """Generates captions, a batch at a time. `fingerprint` changes when the same pixels would get others."""
+
+    fingerprint: str
+
+    def generate(self, pixels: Pixels, encoded: Encoded) -> Sequence[Sequence[Candidate]]:
+        """Candidates for each of n images, the best first; maybe none for some.
+
+        Args:
+            pixels: uint8 (n, size, size, 3), as the encoder wants them.
+            encoded: what the encoder made of them.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a captioner knows of a picture beside its keywords.
+
+    Attributes:
+        vector: its embedding, (d,), unit length.
+        raw: corrected cosine with each concept of the vocabulary, (m,).
+        candidates: generated captions, the best first.
+        embedded: what the file itself says.
+    """
+
+    vector: NDArray[np.float32]
+    raw: NDArray[np.float32]
+    candidates: Sequence[Candidate] = ()
+    embedded: Embedded | None = None
+
+
 class Captioner(Protocol):
     """Finds the words for a picture. `fingerprint` changes when the same picture would get other words."""
 
     fingerprint: str
 
-    def caption(self, embedding: NDArray[np.float32], keywords: Sequence[Chosen]) -> Words | None:
-        """Title, caption and alt text from the picture's unit vector (d,) and its keywords; `None` without keywords."""
+    def caption(self, picture: Picture, keywords: Sequence[Chosen]) -> Words | None:
+        """Title, caption and alt text; `None` without keywords and without a usable candidate."""

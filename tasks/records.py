@@ -102,6 +102,48 @@ class Visual:
     orientation: Literal["landscape", "portrait", "square"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """What the file itself says of the picture, in its Exif, IPTC and XMP: people's words, and the camera's date.
+
+    Texts are as they stand there, plain; `None` or empty where there is none.
+
+    Attributes:
+        title: `dc:title`, IIM ObjectName; `headline` is photoshop:Headline, IIM Headline.
+        description: `dc:description`, IIM Caption-Abstract, Exif ImageDescription.
+        keywords: `dc:subject`, IIM Keywords, in their order, each once.
+        location: the place within the city, `Iptc4xmpCore:Location`.
+        state: state or province; `country_code` is as ISO 3166-1 has it, upper case.
+        created: when the picture was taken, ISO 8601, as much of it as is known, such as `2024-05`.
+        digital_source_type: a URI of cv.iptc.org/newscodes/digitalsourcetype.
+        signed: whether the file has a C2PA manifest, which any change of its metadata would break.
+    """
+
+    title: str | None = None
+    headline: str | None = None
+    description: str | None = None
+    alt_text: str | None = None
+    keywords: tuple[str, ...] = ()
+    creators: tuple[str, ...] = ()
+    copyright: str | None = None
+    location: str | None = None
+    city: str | None = None
+    state: str | None = None
+    country: str | None = None
+    country_code: str | None = None
+    created: str | None = None
+    digital_source_type: str | None = None
+    signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A generated caption, kept so that a re-score can choose again: its text, and its cosine with the picture."""
+
+    text: str
+    score: float
+
+
 @dataclass(frozen=True, slots=True)
 class Keyword:
     """A concept given to an image.
@@ -159,7 +201,11 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A sidecar: everything that is known of one image. A terminal record holds the reason and little else."""
+    """A sidecar: everything that is known of one image. A terminal record holds the reason and little else.
+
+    `written` is the SHA-256 of the file as `stockmeta write --in-place` leaves it: an image of that content is not a
+    new one.
+    """
 
     schema: Literal["stockmeta/1"] = SCHEMA
     status: Status
@@ -177,6 +223,9 @@ class Record:
     categories: Mapping[str, tuple[Category, ...]] = field(default_factory=dict)
     flags: tuple[Flag, ...] = ()
     visual: Visual | None = None
+    embedded: Embedded | None = None
+    written: str | None = None
+    candidates: tuple[Candidate, ...] = ()
     embedding: Embedding | None = None
     model: str | None = None
     engine: str | None = None

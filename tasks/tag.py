@@ -148,7 +148,8 @@ class Tagger:
         with clock.time("encode"):
             scored = scoring.result()
         with clock.time("caption"):
-            record = self.describer.describe(_image(ref, stat, decoded), decoded.visual, scored)
+            image = _image(ref, stat, decoded)
+            record = self.describer.describe(image, decoded.visual, scored, decoded.embedded)
         return replace(record, timings_ms=clock.milliseconds)
 
 

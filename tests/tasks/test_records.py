@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tasks.records import (
+    Candidate,
     Category,
     Color,
+    Embedded,
     Embedding,
     Flag,
     Image,
@@ -34,6 +36,9 @@ FULL = Record(
     categories={"adobe": (Category("1", "Animals", 0.9),)},
     flags=(Flag("brand", "not assessed", "nobody looked"),),
     visual=Visual("00ff00ff00ff00ff", (Color("#aabbcc", 0.5),), "landscape"),
+    embedded=Embedded(title="Elephant", keywords=("elephant", "코끼리"), city="Busan", created="2024-05"),
+    written="0" * 64,
+    candidates=(Candidate("a large elephant", 0.3),),
     embedding=Embedding.pack(VECTOR),
     model="starter",
     engine="openvino fp32",
@@ -60,6 +65,8 @@ def test_the_schema_knows_exactly_the_fields_that_there_are() -> None:
         ("category", Category),
         ("flag", Flag),
         ("visual", Visual),
+        ("embedded", Embedded),
+        ("candidate", Candidate),
         ("embedding", Embedding),
     ):
         fields = {field.name for field in dataclasses.fields(kind)}

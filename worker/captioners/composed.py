@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.ports import Words
+from tasks.ports import Picture, Words
 from taxonomy.choose import DECIMALS, Chosen
 from taxonomy.concepts import Vocabulary
 from taxonomy.limits import Limits, load_limits
@@ -67,11 +67,11 @@ class ComposedCaptioner:
         content = repr((VERSION, vocabulary.fingerprint, grammars, tuple(self.limits)))
         self.fingerprint = hashlib.sha256(content.encode()).hexdigest()[:16]
 
-    def caption(self, embedding: NDArray[np.float32], keywords: Sequence[Chosen]) -> Words | None:
+    def caption(self, picture: Picture, keywords: Sequence[Chosen]) -> Words | None:
         """Title, caption and alt text.
 
         Args:
-            embedding: the picture's, (d,), unit length.
+            picture: what is known of it otherwise.
             keywords: the picture's, of this captioner's vocabulary.
 
         Returns:
@@ -80,7 +80,7 @@ class ComposedCaptioner:
         mentions = self._selector.select(keywords, things=2 if self.vocabulary.flat else 4)
         if not mentions:
             return None
-        ranked = self._ranked(embedding, mentions)
+        ranked = self._ranked(picture.vector, mentions)
         return Words(
             title=self._title(ranked),
             caption=self._sentence(ranked, self.limits.caption, most=len(mentions)),

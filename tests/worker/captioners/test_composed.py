@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from numpy.typing import NDArray
 
-from tasks.ports import Captioner, Words
+from tasks.ports import Captioner, Picture, Words
 from taxonomy import concepts, files
 from taxonomy.choose import Chosen
 from taxonomy.concepts import Concept, Vocabulary
@@ -68,6 +68,10 @@ EMBEDDINGS = embeddings(len(VOCABULARY.concepts))
 CAPTIONER = ComposedCaptioner(VOCABULARY, EMBEDDINGS)
 
 
+def seen(vector: NDArray[np.floating]) -> Picture:
+    return Picture(vector.astype(np.float32), np.zeros(0, np.float32))
+
+
 def chosen(vocabulary: Vocabulary, position: int, score: float) -> Chosen:
     return Chosen(vocabulary.concepts[position], position, score, score, "vocabulary")
 
@@ -77,14 +81,14 @@ def caption(**scores: float) -> Words:
     keywords = [chosen(VOCABULARY, VOCABULARY.index[label.replace("_", " ")], score) for label, score in scores.items()]
     keywords.sort(key=lambda keyword: -keyword.score)
     picture = sum(EMBEDDINGS[keyword.position] * keyword.score for keyword in keywords)
-    words = CAPTIONER.caption((picture / np.linalg.norm(picture)).astype(np.float32), keywords)
+    words = CAPTIONER.caption(seen(picture / np.linalg.norm(picture)), keywords)
     assert words is not None
     return words
 
 
 def test_it_is_a_captioner() -> None:
     captioner: Captioner = CAPTIONER
-    assert captioner.caption(EMBEDDINGS[0], []) is None
+    assert captioner.caption(seen(EMBEDDINGS[0]), []) is None
 
 
 @pytest.mark.parametrize(
@@ -150,7 +154,7 @@ def test_the_picture_decides_what_goes_together() -> None:
     ]
     for other in ("ball", "sun"):
         picture = EMBEDDINGS[VOCABULARY.index["dog"]] + EMBEDDINGS[VOCABULARY.index[other]]
-        words = CAPTIONER.caption(picture / np.linalg.norm(picture), keywords)
+        words = CAPTIONER.caption(seen(picture / np.linalg.norm(picture)), keywords)
         assert words is not None
         assert words.title == f"Dog and {other}"
 
@@ -159,15 +163,15 @@ def test_a_word_list_is_taken_literally_without_grammar() -> None:
     vocabulary = concepts.literal(["sunset", "vintage", "노을"])
     captioner = ComposedCaptioner(vocabulary, np.eye(3, dtype=np.float32))
     keywords = [chosen(vocabulary, n, 0.1) for n in range(3)]
-    words = captioner.caption(np.array([0.8, 0.6, 0.0], np.float32), keywords)
+    words = captioner.caption(seen(np.array([0.8, 0.6, 0.0])), keywords)
     assert words == Words("Sunset and vintage", "Sunset and vintage.", "Sunset and vintage.")
-    assert captioner.caption(np.array([0, 0, 1], np.float32), keywords[2:]) == Words("노을", "노을.", "노을.")
+    assert captioner.caption(seen(np.array([0, 0, 1])), keywords[2:]) == Words("노을", "노을.", "노을.")
 
 
 def test_long_labels_are_cut_at_words() -> None:
     vocabulary = concepts.literal(["very " * 100 + "long"])
     words = ComposedCaptioner(vocabulary, np.eye(1, dtype=np.float32)).caption(
-        np.ones(1, np.float32), [chosen(vocabulary, 0, 0.5)]
+        seen(np.ones(1)), [chosen(vocabulary, 0, 0.5)]
     )
     assert words is not None
     assert words.title == "V" + ("very " * 100)[1:69]
@@ -213,7 +217,7 @@ scores = some.floats(-1, 1, width=32)
 @given(positions=positions, values=some.lists(scores, min_size=30, max_size=30), seed=some.integers(0, 99))
 def test_any_keywords_make_good_words(positions: list[int], values: list[float], seed: int) -> None:
     keywords = [chosen(VOCABULARY, position, score) for position, score in zip(positions, values, strict=False)]
-    words = CAPTIONER.caption(EMBEDDINGS[seed % len(EMBEDDINGS)], keywords)
+    words = CAPTIONER.caption(seen(EMBEDDINGS[seed % len(EMBEDDINGS)]), keywords)
     assert words is not None
     check(words)
     said = [
@@ -232,7 +236,7 @@ def test_any_word_list_makes_words_or_none(labels: list[str], score: float) -> N
     vocabulary = concepts.literal(labels)
     count = len(vocabulary.concepts)
     captioner = ComposedCaptioner(vocabulary, embeddings(count, 8))
-    words = captioner.caption(embeddings(1, 8)[0], [chosen(vocabulary, n, score) for n in range(count)])
+    words = captioner.caption(seen(embeddings(1, 8)[0]), [chosen(vocabulary, n, score) for n in range(count)])
     sayable = any(character.isalnum() for c in vocabulary.concepts for character in c.label)
     assert (words is not None) == sayable
     if words is not None:
@@ -243,7 +247,7 @@ def test_every_concept_of_the_shipped_vocabulary_has_words() -> None:
     vocabulary = files.load()
     captioner = ComposedCaptioner(vocabulary, embeddings(len(vocabulary.concepts), 8))
     for position in range(len(vocabulary.concepts)):
-        words = captioner.caption(captioner._embeddings[position], [chosen(vocabulary, position, 0.9)])
+        words = captioner.caption(seen(captioner._embeddings[position]), [chosen(vocabulary, position, 0.9)])
         assert words is not None
         check(words)
 
@@ -252,7 +256,7 @@ def test_what_a_policy_shows_under_another_s_word_is_not_said_twice() -> None:
     renamed = concepts.build(VOCABULARY.concepts, translations={"en": {"ball": ("dog",)}})
     keywords = [chosen(VOCABULARY, VOCABULARY.index[label], 0.4) for label in ("dog", "ball")]
     picture = EMBEDDINGS[[keyword.position for keyword in keywords]].sum(axis=0) / np.float32(2**0.5)
-    told = [ComposedCaptioner(each, EMBEDDINGS).caption(picture, keywords) for each in (VOCABULARY, renamed)]
+    told = [ComposedCaptioner(each, EMBEDDINGS).caption(seen(picture), keywords) for each in (VOCABULARY, renamed)]
     plain, preferred = (words.caption.casefold() for words in told if words is not None)
     assert ("dog" in plain, "ball" in plain) == (True, True)
     assert preferred.count("dog") == 1
