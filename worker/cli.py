@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tasks.errors import ConfigurationError, StockmetaError
-from worker import cli_failed, cli_listen, cli_measure, cli_taxonomy, console, logs
+from worker import cli_failed, cli_listen, cli_measure, cli_outputs, cli_taxonomy, console, logs
 from worker.settings import load_settings
 
 app = typer.Typer(
@@ -233,6 +233,7 @@ def demo(
 
 
 cli_measure.register(app)
+cli_outputs.register(app)
 
 
 def main() -> None:
