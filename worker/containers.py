@@ -54,7 +54,7 @@ def _parts(data: bytes) -> Iterator[Part]:
 
 
 def xmp_packets(data: bytes) -> Iterator[bytes]:
-    """The XMP of a JPEG, PNG, WebP or TIFF, as it stands there; normally one packet. One that is too long comes empty."""
+    """The XMP of a JPEG, PNG, WebP or TIFF as it stands there, normally one packet; what is too long comes empty."""
     return islice(_xmp_packets(data), MOST_PACKETS)
 
 
