@@ -25,7 +25,7 @@ def test_each_text_comes_from_the_strongest_source_that_has_one() -> None:
 
 
 def test_a_headline_stands_in_for_a_title_and_nothing_for_nothing() -> None:
-    found = published(record(embedded=Embedded(headline="At the lake")))
+    found = published(record(caption=None, embedded=Embedded(headline="At the lake")))
     assert found.title == Text("At the lake", "embedded")
     assert found.caption is None
 
@@ -63,7 +63,7 @@ def test_rejected_words_are_left_out_whatever_language_they_are_in() -> None:
 
 
 def test_a_persons_word_is_of_the_language_that_its_letters_tell() -> None:
-    made = record(embedded=Embedded(keywords=("호수", "café", "озеро")))
+    made = record(keywords=[], embedded=Embedded(keywords=("호수", "café", "озеро")))
     assert [list(word.labels) for word in published(made).keywords] == [["ko"], ["en"], ["und"]]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from tasks.generation import open_generation
 from tasks.layout import Layout
-from tasks.records import Image, ImageRef, Keyword, Record, Source, Status
+from tasks.records import Color, Embedding, Image, ImageRef, Keyword, Record, Source, Status, Visual
 from worker.library import Library
 from worker.storage.memory import MemoryStore
 
@@ -17,7 +17,7 @@ def keyword(rank: int, name: str, source: Source = Source.VOCABULARY, **labels: 
     return Keyword(rank, f"c-{name.replace(' ', '-')}", {"en": name, **labels}, 0.5, 0.1, source)
 
 
-def record(key: str = "a.jpg", keywords: Iterable[Keyword | str] = (), **changes: Any) -> Record:
+def record(key: str = "a.jpg", keywords: Iterable[Keyword | str] = ("tree",), **changes: Any) -> Record:
     """A record of a JPEG of 12 megapixels that was tagged."""
     words = [word if isinstance(word, Keyword) else keyword(rank, word) for rank, word in enumerate(keywords, 1)]
     image = Image(
@@ -38,6 +38,14 @@ def record(key: str = "a.jpg", keywords: Iterable[Keyword | str] = (), **changes
         "revision": 1,
         "created_at": "2026-11-22T00:00:00+00:00",
         "updated_at": "2026-11-22T00:00:00+00:00",
+        "title": "Bare tree in a field",
+        "caption": "A bare tree in a field under a clear sky.",
+        "alt_text": "A bare tree in a field",
+        "visual": Visual("0" * 16, (Color("#aabbcc", 1.0),), "landscape"),
+        "embedding": Embedding(2, "AAAAAA=="),
+        "model": "fake",
+        "engine": "fake",
+        "taxonomy": "test",
     }
     return Record(image=image, keywords=tuple(words), **(plain | changes))
 
