@@ -35,4 +35,4 @@ def test_another_own_concept_embeds_only_itself(tmp_path: Path, monkeypatch: pyt
 
     vectors = encode(FakeEncoder(), names)
     (scored,) = model.judge.judge(np.zeros((1, 32, 32, 3), np.uint8))
-    np.testing.assert_allclose(scored.raw, vectors @ scored.vector, atol=1e-5)
+    np.testing.assert_allclose(scored.raw, vectors @ scored.vector, atol=1e-3)
