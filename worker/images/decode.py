@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from tasks.errors import ConfigurationError, Reason, Rejected, StockmetaError, Unavailable
 from tasks.ports import Decoded, Preprocess
-from worker.images import color, formats, resize, visual
+from worker.images import color, embedded, formats, resize, visual
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -67,7 +67,14 @@ class Limits:
             raise ConfigurationError(f"unknown image formats: {', '.join(unknown)}; known are {', '.join(known)}")
 
 
-def decode(body: bytes | Path, preprocess: Preprocess, limits: Limits | None = None, thumbnail: int = 0) -> Decoded:
+def decode(
+    body: bytes | Path,
+    preprocess: Preprocess,
+    limits: Limits | None = None,
+    thumbnail: int = 0,
+    *,
+    metadata: bool = True,
+) -> Decoded:
     """Read one image.
 
     Not for several threads at once: warnings are silenced while it runs.
@@ -77,6 +84,7 @@ def decode(body: bytes | Path, preprocess: Preprocess, limits: Limits | None = N
         preprocess: the pixels that the model wants.
         limits: what is refused unread.
         thumbnail: longest side of a small JPEG to make as well, pixels; 0 for none.
+        metadata: whether to read what the file itself says.
 
     Raises:
         Rejected: the file is at fault; the detail is a sentence for people.
@@ -88,7 +96,7 @@ def decode(body: bytes | Path, preprocess: Preprocess, limits: Limits | None = N
         with warnings.catch_warnings():
             # Pillow warns of what is tolerated: broken Exif data, large pictures.
             warnings.simplefilter("ignore")
-            return _decode(data, _permitted(data, limits), preprocess, limits, thumbnail)
+            return _decode(data, _permitted(data, limits), preprocess, limits, thumbnail, metadata=metadata)
     except StockmetaError:
         raise
     except MemoryError:
@@ -159,7 +167,9 @@ def _check_pixels(size: tuple[int, int], limit: int) -> None:
         raise Rejected(Reason.TOO_MANY_PIXELS, detail)
 
 
-def _decode(data: bytes, name: str, preprocess: Preprocess, limits: Limits, thumbnail: int) -> Decoded:
+def _decode(
+    data: bytes, name: str, preprocess: Preprocess, limits: Limits, thumbnail: int, *, metadata: bool
+) -> Decoded:
     with Image.open(BytesIO(data), formats=(name,)) as image:
         size = image.size
         _check_pixels(size, limits.pixels)
@@ -186,6 +196,7 @@ def _decode(data: bytes, name: str, preprocess: Preprocess, limits: Limits, thum
             file_size=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
             visual=visual.measure(tiny, *displayed),
+            embedded=embedded.read(data, image) if metadata else None,
             thumbnail=_thumbnail(picture, thumbnail, finish) if thumbnail else None,
         )
 

@@ -57,6 +57,7 @@ class DecoderPool:
         preprocess: the pixels that the model wants.
         limits: what is refused unread.
         thumbnail: longest side of a small JPEG to make as well, pixels; 0 for none.
+        metadata: whether to read what the files themselves say.
         processes: images decoded at a time.
         memory: address space of a process, bytes. 100 megapixels need 1.6 GB.
         seconds: processor time that an image may use; three times that may pass on the clock.
@@ -70,13 +71,16 @@ class DecoderPool:
         limits: Limits | None = None,
         *,
         thumbnail: int = 0,
+        metadata: bool = True,
         processes: int = 2,
         memory: int = 2 << 30,
         seconds: float = 20.0,
         max_tasks: int = 1000,
         function: child.Function | None = None,
     ) -> None:
-        function = function or partial(decode, preprocess=preprocess, limits=limits, thumbnail=thumbnail)
+        function = function or partial(
+            decode, preprocess=preprocess, limits=limits, thumbnail=thumbnail, metadata=metadata
+        )
         self._clock = _CLOCK * seconds
         self._new_pool = partial(
             ProcessPool, processes, max_tasks, child.start, (function, memory, seconds), CleanContext(child.ENVIRONMENT)
