@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
+from tasks.embedded_words import FileWords, words_of
 from tasks.inference import Scored
 from tasks.ports import Captioner, Picture
 from tasks.records import Category, Embedded, Flag, Image, ImageRef, Keyword, Outcome, Record, Source, Status, Visual
 from taxonomy.categories import Categorizer
 from taxonomy.choose import Chooser, Chosen
+from taxonomy.concepts import Vocabulary
 from taxonomy.review import Reviewer
 
 
@@ -23,29 +26,46 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Describer:
-    """Finds keywords, categories and words for scored images, and says in each record how it was made."""
+    """Finds keywords, categories and words for scored images, and says in each record how it was made.
+
+    `whole` has concepts that the encoder cannot tell: a keyword from the file may name one of them.
+    """
 
     chooser: Chooser
     categorizers: tuple[Categorizer, ...]
     reviewer: Reviewer
     captioner: Captioner
     provenance: Provenance
+    whole: Vocabulary | None = None
+
+    @cached_property
+    def _file_words(self) -> FileWords:
+        return FileWords(self.chooser.vocabulary, self.chooser.policy, self.whole)
 
     def describe(self, image: Image, visual: Visual | None, scored: Scored, embedded: Embedded | None = None) -> Record:
-        """The record of an image that was read; `empty` where nothing in the vocabulary is certain enough."""
+        """The record of an image that was read.
+
+        It is `empty` where nothing in the vocabulary is certain enough, and its file has no keywords either.
+        """
         chosen = self.chooser.choose(scored.raw, scored.chance, scored.score)
         picture = Picture(scored.vector, scored.raw, scored.candidates, embedded)
         words = self.captioner.caption(picture, chosen)
+        keywords = tuple(self._keyword(rank, word) for rank, word in enumerate(chosen, 1))
+        flags = tuple(Flag(*finding) for finding in self.reviewer.judge(scored.flags))
+        if embedded is not None and embedded.keywords:
+            keywords = self._file_words.merged(embedded.keywords, keywords, scored.raw)
+            flags += self._file_words.flags(embedded.keywords)
+            words = words or words_of(embedded)
         return replace(
-            blank(self.provenance, image, Status.TAGGED if chosen else Status.EMPTY),
-            reason=None if chosen else "no_evidence",
-            detail=None if chosen else "Nothing in the vocabulary is certain enough for this picture.",
+            blank(self.provenance, image, Status.TAGGED if keywords else Status.EMPTY),
+            reason=None if keywords else "no_evidence",
+            detail=None if keywords else "Nothing in the vocabulary is certain enough for this picture.",
             title=words.title if words else None,
             caption=words.caption if words else None,
             alt_text=words.alt_text if words else None,
-            keywords=tuple(self._keyword(rank, word) for rank, word in enumerate(chosen, 1)),
+            keywords=keywords,
             categories=self._categories(scored) if chosen else {},
-            flags=tuple(Flag(*finding) for finding in self.reviewer.judge(scored.flags)),
+            flags=flags,
             visual=visual,
             embedded=embedded,
             candidates=tuple(scored.candidates),

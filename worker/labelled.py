@@ -67,7 +67,8 @@ def tag_labelled(settings: Settings, model: Model, labels: Labels, progress: Pro
     ]
     pairs: list[tuple[Labelled, Record]] = []
     inputs = Inputs([labelled.path for labelled in there], settings.image_extensions)
-    with Runtime(settings, model, inputs.stores) as runtime:
+    # A person's keywords in the files would be measured as if the model had found them.
+    with Runtime(settings, model, inputs.stores, metadata=False) as runtime:
         outcomes = tag_many(runtime.tagger, inputs, settings.threads)
         for done, (labelled, outcome) in enumerate(zip(there, outcomes, strict=True), 1):
             record = outcome.record

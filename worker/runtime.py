@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from tasks.budget import Budget
 from tasks.describe import Describer, Provenance
+from tasks.embedded_words import VERSION as MERGING
 from tasks.errors import ConfigurationError
 from tasks.generation import generation_id, open_generation
 from tasks.inference import Inference, Judge
@@ -37,6 +38,7 @@ from worker.encoders import load_encoder
 from worker.encoders.texts import embed_vocabulary
 from worker.images.decode import VERSION as DECODING
 from worker.images.decode import Limits
+from worker.images.embedded import VERSION as READING
 from worker.images.pool import DecoderPool
 from worker.settings import Settings
 from worker.vocabulary import load_calibration, load_wording, with_thresholds
@@ -134,13 +136,13 @@ def load_model(settings: Settings, progress: Progress | None = None, *, calibrat
             "calibration": "" if calibration is None else calibration.fingerprint,
             "review": repr(reviewer.flags),
             "logit_scale": repr(encoder.logit_scale),
-            "arithmetic": repr((DECODING, SCORING)),
+            "arithmetic": repr((DECODING, READING, MERGING, SCORING)),
             "schema": SCHEMA,
         }
     )
     provenance = Provenance(generation, encoder.model, encoder.engine, vocabulary.fingerprint)
     judge = Judge(encoder, scorer, categorizers, reviewer)
-    describer = Describer(chooser, categorizers, reviewer, captioner, provenance)
+    describer = Describer(chooser, categorizers, reviewer, captioner, provenance, wording.vocabulary)
     return Model(encoder, wording.vocabulary, vocabulary, embeddings, judge, describer)
 
 
@@ -208,6 +210,7 @@ class Runtime:
         sources: stores by bucket.
         sidecars: where to commit, if anywhere; opens the generation there.
         retry_terminal: whether earlier rejections are tried again.
+        metadata: whether to read what the files themselves say.
         observer: is told of batches.
         on_broken: called when the model does not work any more.
     """
@@ -220,6 +223,7 @@ class Runtime:
         sidecars: tuple[Store, Layout] | None = None,
         *,
         retry_terminal: bool = False,
+        metadata: bool = True,
         observer: Observer | None = None,
         on_broken: Callable[[], None] = lambda: None,
     ) -> None:
@@ -229,7 +233,7 @@ class Runtime:
             open_generation(store, layout, model.provenance.generation)
             publisher = Publisher(store, layout, model.provenance.generation)
         self.model = model
-        self._decoder = make_decoder(settings, model.encoder)
+        self._decoder = make_decoder(settings, model.encoder, metadata=metadata)
         self.inference = Inference(model.judge, model.encoder.batch, observer=observer, on_broken=on_broken)
         self.tagger = Tagger(
             sources=sources,
@@ -265,7 +269,7 @@ class Runtime:
         self.close()
 
 
-def make_decoder(settings: Settings, encoder: Encoder, thumbnail: int = 0) -> DecoderPool:
+def make_decoder(settings: Settings, encoder: Encoder, thumbnail: int = 0, *, metadata: bool = True) -> DecoderPool:
     """Decoder processes for this encoder, within the settings' limits."""
     limits = Limits(file_bytes=settings.max_bytes, pixels=settings.max_pixels)
     if settings.formats is not None:
@@ -274,6 +278,7 @@ def make_decoder(settings: Settings, encoder: Encoder, thumbnail: int = 0) -> De
         encoder.preprocess,
         limits,
         thumbnail=thumbnail,
+        metadata=metadata,
         processes=settings.decode_processes,
         memory=settings.decode_memory_mib << 20,
         seconds=settings.decode_seconds,

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from taxonomy.camera_texts import is_camera_text
+from taxonomy.camera_texts import is_camera_text, is_no_keyword
 
 LONGEST_TEXT = 8000
 """Characters of a description; IIM has 2,000 bytes, and XMP no limit."""
@@ -70,11 +70,11 @@ def said(text: str, longest: int = LONGEST_WORD) -> str:
 
 
 def words(values: Iterable[str]) -> tuple[str, ...]:
-    """Keywords, in their order, each once. A camera's text may be one: artist is a word, and no name."""
+    """Keywords, in their order, each once."""
     found: dict[str, str] = {}
     for value in values:
         text = line(value)
-        if text and "\ufffd" not in text and any(map(str.isalnum, text)) and len(found) < MOST_WORDS:
+        if "\ufffd" not in text and not is_no_keyword(text) and len(found) < MOST_WORDS:
             found.setdefault(text.casefold(), text)
     return tuple(found.values())
 
