@@ -52,6 +52,12 @@ class Store(Protocol):
         Raises `Conflict`, `Unavailable`, and `Rejected` for a key that the store cannot hold.
         """
 
+    def rewrite(self, key: str, data: bytes, *, if_match: str) -> str:
+        """Write an object anew as `put` does, and keep what is not content: permissions and owner, or S3's metadata.
+
+        Raises `Conflict`, also where there is no object, and `Unavailable` where any of that cannot be kept.
+        """
+
     def delete(self, key: str, *, if_match: str) -> None:
         """Remove an object if its ETag is `if_match`. Raises `Conflict`, `Vanished`, `Unavailable`."""
 

@@ -13,8 +13,9 @@ from tasks.describe import Describer, blank, unfinished
 from tasks.errors import Conflict, Reason, Rejected, Replaced, Unavailable, Vanished
 from tasks.inference import Inference
 from tasks.observe import Observer, Silent
+from tasks.own_writes import adopted, is_own
 from tasks.ports import Decoded, Decoder, Stat, Store
-from tasks.publish import Publisher
+from tasks.publish import Publisher, Seen
 from tasks.records import Image, ImageRef, Outcome, Record, Status
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class Tagger:
             if not seen.current.status.done and seen.done.etag is not None:
                 self.publisher.settle(ref, source, stat.etag)
             return Outcome(ref, seen.current, cached=True)
+        if own := self._own(ref, stat, source, seen):
+            return Outcome(ref, self.publisher.publish(own, source, seen), cached=True)
         record = self._work(ref, stat, source)
         start = time.perf_counter()
         committed = self.publisher.publish(record, source, seen)
@@ -127,6 +130,18 @@ class Tagger:
             # Not `Vanished`, which would end the image: this worker was told of another library.
             raise Unavailable(f"there is no {ref.bucket!r} here")
         return source
+
+    def _own(self, ref: ImageRef, stat: Stat, source: Store, seen: Seen) -> Record | None:
+        """The record that there is, if the image is new only because `stockmeta write --in-place` wrote it."""
+        before = seen.done.record
+        if before is None or before.written is None or stat.size > self.max_bytes:
+            return None
+        with self.budget.hold(stat.size):
+            try:
+                own = is_own(before, source.fetch(ref.key, stat.etag).body)
+            except OSError as error:
+                raise Unavailable(f"{ref.bucket}: {ref.key!r}: {error.strerror}") from error
+        return adopted(before, stat) if own else None
 
     def _work(self, ref: ImageRef, stat: Stat, source: Store) -> Record:
         clock = _Clock()

@@ -39,6 +39,11 @@ class TellingStore:
         with self._waiting():
             return self._store.put(key, data, if_match=if_match)
 
+    def rewrite(self, key: str, data: bytes, *, if_match: str) -> str:
+        """See `Store`."""
+        with self._waiting():
+            return self._store.rewrite(key, data, if_match=if_match)
+
     def delete(self, key: str, *, if_match: str) -> None:
         """See `Store`."""
         with self._waiting():

@@ -1,8 +1,10 @@
 """The way of one image, on the shipped fakes and the real decoding, in this process."""
 
+import hashlib
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -251,3 +253,34 @@ def test_an_image_that_comes_back_meanwhile_is_tagged(tagger: Tagger, source: Me
 
     source.stat = gone_at_first  # type: ignore[method-assign]
     assert tagger.attempt(ImageRef("photos", "0.jpg")).record.status is Status.TAGGED
+
+
+def test_what_we_wrote_into_an_image_ourselves_is_adopted(tagger: Tagger, source: MemoryStore, decoder: Inline) -> None:
+    ref = ImageRef("photos", "1.jpg")
+    before = tagger.attempt(ref).record
+    publisher = tagger.publisher
+    assert publisher is not None
+    # As a command leaves it that ended between writing the image and telling the record.
+    data = jpeg("green", comment=b"words")
+    path = publisher.layout.done(GENERATION, ref)
+    found = publisher.sidecars.read(path)
+    assert found is not None
+    announced = replace(before, written=hashlib.sha256(data).hexdigest())
+    publisher.sidecars.put(path, announced.to_json().encode(), if_match=found[1])
+    etag = source.rewrite("1.jpg", data, if_match=source.stat("1.jpg").etag)
+
+    def decoding() -> None:
+        raise AssertionError("it was decoded")
+
+    decoder.before = decoding
+    outcome = tagger.attempt(ref)
+    assert outcome.cached
+    assert outcome.record.image == replace(before.image, etag=etag, bytes=len(data), sha256=announced.written)
+    assert (outcome.record.keywords, outcome.record.created_at) == (before.keywords, before.created_at)
+    assert tagger.attempt(ref).record == outcome.record
+    # Somebody else's content is a new picture.
+    decoder.before = lambda: None
+    source.put("1.jpg", jpeg("navy"), if_match=etag)
+    after = tagger.attempt(ref)
+    assert not after.cached
+    assert after.record.written is None

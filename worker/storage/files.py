@@ -4,7 +4,7 @@ import errno
 import os
 import stat as st
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -36,6 +36,18 @@ def write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def keep_attributes(before: Path, after: Path) -> None:
+    """Give a file the owner, mode and extended attributes of another. Raises `OSError` where it may not."""
+    status = before.stat()
+    if (status.st_uid, status.st_gid) != ((made := after.stat()).st_uid, made.st_gid):
+        os.chown(after, status.st_uid, status.st_gid)
+    after.chmod(st.S_IMODE(status.st_mode))
+    # Access lists are attributes, too. Linux has them, and not on every file system.
+    with suppress(OSError, AttributeError):
+        for name in os.listxattr(before):
+            os.setxattr(after, name, os.getxattr(before, name))
 
 
 def opened(path: Path, flags: int) -> BinaryIO:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.errors import ConfigurationError, Conflict, Reason, Rejected, Replaced, Unavailable, Vanished
 from tasks.ports import Fetched, Stat
-from worker.storage.files import GONE, file_status, opened, reporting, write
+from worker.storage.files import GONE, file_status, keep_attributes, opened, reporting, write
 
 MAX_COMPONENT = 255
 """Bytes in one component of a path; the limit of ext4, XFS, Btrfs, APFS and NTFS alike."""
@@ -82,6 +82,13 @@ class LocalStore:
             Unavailable: disk full, no permission, broken disk.
             Rejected: a key that a folder cannot hold.
         """
+        return self._write(key, data, if_match, keeping=False)
+
+    def rewrite(self, key: str, data: bytes, *, if_match: str) -> str:
+        """Write as `put` does, and keep mode, owner and extended attributes. Raises `Conflict`, `Unavailable`."""
+        return self._write(key, data, if_match, keeping=True)
+
+    def _write(self, key: str, data: bytes, if_match: str | None, *, keeping: bool) -> str:
         path = self._target(key)
         with reporting(self.bucket, key, writing=True):
             # Not mkdir(parents=True), which is recursive and fails on the deepest keys that a path may have.
@@ -95,6 +102,8 @@ class LocalStore:
                     before = file_status(path)
                     if (before and _etag(before)) != if_match:
                         raise Conflict(f"{self.bucket}: {key!r} was written by somebody else")
+                    if keeping:
+                        keep_attributes(path, unfinished)
                     # Kernels stamp files in steps of milliseconds: two writes of equal size in one step would share
                     # an ETag. So the time is set by hand, to the nanosecond and always later than before.
                     now = max(time.time_ns(), before.st_mtime_ns + 1 if before else 0)

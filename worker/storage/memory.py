@@ -49,6 +49,10 @@ class MemoryStore:
             self._objects[key] = (bytes(data), etag)
             return etag
 
+    def rewrite(self, key: str, data: bytes, *, if_match: str) -> str:
+        """Write as `put` does: there is nothing but content here. Raises `Conflict`."""
+        return self.put(key, data, if_match=if_match)
+
     def delete(self, key: str, *, if_match: str) -> None:
         """Remove an object if its ETag is `if_match`. Raises `Conflict`, `Vanished`."""
         with self._lock:

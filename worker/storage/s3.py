@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError, FlexibleChecksumError
@@ -12,6 +13,7 @@ from tasks.errors import Conflict, Reason, Rejected, Replaced, StockmetaError, U
 from tasks.ports import Fetched, Stat
 from worker.storage.s3_client import Connection, S3Options
 from worker.storage.s3_errors import BROKEN_OFF, STALE, code, missing, refused, reporting, retried, translate
+from worker.storage.s3_kept import to_keep
 from worker.storage.s3_keys import ODD, check, is_key, is_text, plain, quoted
 from worker.storage.s3_lean import Answer, Found
 
@@ -127,6 +129,21 @@ class S3Store:
                 self._call("delete_object", Key=key, IfMatch=etag)
                 raise Rejected(Reason.KEY_INVALID, "the store makes another key of it")
         return etag
+
+    def rewrite(self, key: str, data: bytes, *, if_match: str) -> str:
+        """Write as `put` does, and keep headers, metadata, tags and storage class; not access list and lock."""
+        self._require_key(key)
+        with reporting(self.bucket, key, writing=True):
+            seen = self._call("head_object", Key=key, IfMatch=quoted(if_match))
+            if quoted(if_match) != seen["ETag"]:
+                raise Conflict(f"s3://{self.bucket}: {key!r} was written by somebody else")
+            kept = to_keep(seen, partial(self._call, Key=key))
+            try:
+                return str(self._call("put_object", Key=key, Body=data, IfMatch=quoted(if_match), **kept)["ETag"])
+            except ClientError as error:
+                if not refused(error):
+                    raise
+                return self._written(key, data, error, tried=False)
 
     def delete(self, key: str, *, if_match: str) -> None:
         """Remove an object if its ETag is `if_match`. Raises `Conflict`, `Vanished`, `Unavailable`.

@@ -263,6 +263,36 @@ def test_a_disk_that_is_really_full(store: LocalStore, root: Path, monkeypatch: 
         store.put("a", b"x", if_match=None)
 
 
+def test_a_rewritten_file_keeps_mode_and_attributes(store: LocalStore, root: Path) -> None:
+    make(root, "a.jpg")
+    path = root / "a.jpg"
+    path.chmod(0o640)
+    with suppress(OSError):  # not every file system has them
+        os.setxattr(path, "user.rating", b"5")
+    attributes = os.listxattr(path)
+    store.rewrite("a.jpg", b"new", if_match=store.stat("a.jpg").etag)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o7777 == 0o640
+    assert os.listxattr(path) == attributes
+
+
+def test_a_file_whose_owner_cannot_be_kept_stays_as_it_is(
+    store: LocalStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(root, "a.jpg")
+    path = root / "a.jpg"
+    before = path.read_bytes()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("worker.storage.local.keep_attributes", refuse)
+    with pytest.raises(Unavailable, match="not permitted"):
+        store.rewrite("a.jpg", b"new", if_match=store.stat("a.jpg").etag)
+    assert path.read_bytes() == before
+    assert [stat.key for stat in store.list()] == ["a.jpg"]
+
+
 def test_own_files_are_not_listed(store: LocalStore, root: Path) -> None:
     store.put("out/a", b"x", if_match=None)
     make(root, f"out/{OWN}0123")

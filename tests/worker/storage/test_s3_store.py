@@ -298,6 +298,25 @@ def test_a_removal_is_conditional_at_the_store(store: S3Store, far: S3Store, bet
         far.delete("a", if_match=newer)
 
 
+def test_a_rewritten_object_keeps_what_is_not_content(store: S3Store, seaweed: Server) -> None:
+    given = {"ContentType": "image/jpeg", "CacheControl": "max-age=60", "Metadata": {"photographer": "kim"}}
+    client = seaweed.s3()
+    client.put_object(Bucket=store.bucket, Key="a", Body=b"1", Tagging="shoot=7&place=sea+side", **given)
+    store.rewrite("a", b"22", if_match=store.stat("a").etag)
+    found = client.get_object(Bucket=store.bucket, Key="a")
+    assert {name: found[name] for name in given} == given
+    assert found["Body"].read() == b"22"
+    tags = client.get_object_tagging(Bucket=store.bucket, Key="a")["TagSet"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"shoot": "7", "place": "sea side"}
+
+
+def test_a_rewrite_whose_answer_was_lost_is_ours(store: S3Store, far: S3Store, between: Proxy) -> None:
+    first = store.put("a", b"1", if_match=None)
+    with between.rule(proxy.CutAfter(0, "PUT", times=1)):
+        second = far.rewrite("a", b"22", if_match=first)
+    assert store.read("a") == (b"22", second)
+
+
 def void(_: object) -> None: ...
 
 

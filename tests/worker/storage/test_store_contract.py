@@ -211,3 +211,16 @@ def test_threads_that_read_modify_and_write_lose_nothing(racing: Store) -> None:
         list(threads.map(count, range(4)))
     assert store.read("n") is not None
     assert store.read("n")[0] == b"40"  # type: ignore[index]
+
+
+def test_a_rewrite_is_conditional(store: Store) -> None:
+    first = store.put("a b/한.jpg", b"1", if_match=None)
+    second = store.rewrite("a b/한.jpg", b"22", if_match=first)
+    assert store.read("a b/한.jpg") == (b"22", second)
+    assert store.stat("a b/한.jpg").etag == second
+    with pytest.raises(Conflict):
+        store.rewrite("a b/한.jpg", b"333", if_match=first)
+    with pytest.raises(Conflict):
+        store.rewrite("never", b"3", if_match=first)
+    assert store.read("a b/한.jpg") == (b"22", second)
+    assert store.read("never") is None

@@ -1,0 +1,111 @@
+"""Images that we change ourselves: an event about our own write must not look like somebody's new picture.
+
+In this order, so that a crash at any point costs nothing:
+
+1. the record is told the SHA-256 that the image is going to have (`Record.written`);
+2. the image is written, if it is still the one that the record speaks of;
+3. the record takes the image's new ETag.
+
+Whoever meets the new image between 2 and 3, or after a crash there, finds a record of another content that says what we
+were about to write, compares, and does step 3.
+"""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.errors import Conflict
+from tasks.layout import Layout
+from tasks.ports import Stat, Store
+from tasks.records import ImageRef, Record
+
+PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class OwnWriter:
+    """Writes images in place, and their records with them.
+
+    Attributes:
+        source: where the images lie.
+        sidecars: where their records lie; `layout` says where in it.
+        generations: whose records are to know: the one that serves, and the one that is being filled.
+    """
+
+    source: Store
+    sidecars: Store
+    layout: Layout
+    generations: Sequence[str]
+
+    def write(self, ref: ImageRef, data: bytes) -> str:
+        """Write an image whose ETag is known; returns the new one.
+
+        Raises:
+            Vanished: it is gone.
+            Conflict: it was replaced, or its record was written by somebody else; nothing is written.
+            Unavailable: a store did not answer.
+        """
+        written = hashlib.sha256(data).hexdigest()
+        announced = [path for path in self._paths(ref) if self._announce(path, ref, written)]
+        etag = self.source.rewrite(ref.key, data, if_match=ref.etag or "")
+        for path in announced:
+            self._settle(path, ref, Stat(ref.key, etag, len(data)), written)
+        return etag
+
+    def _paths(self, ref: ImageRef) -> list[str]:
+        return [self.layout.done(generation, ref) for generation in self.generations]
+
+    def _announce(self, path: str, ref: ImageRef, written: str) -> bool:
+        """Step 1; false where there is no record of this content."""
+        found = self._read(path)
+        if found is None or found[0].image.etag != ref.etag:
+            return False
+        record, etag = found
+        if record.written != written:
+            self.sidecars.put(path, revised(replace(record, written=written)).to_json().encode(), if_match=etag)
+        return True
+
+    def _settle(self, path: str, ref: ImageRef, stat: Stat, written: str) -> None:
+        """Step 3; nothing is to be done where a worker was quicker, and nothing lost where anything fails."""
+        found = self._read(path)
+        if found is None or found[0].image.etag != ref.etag or found[0].written != written:
+            return
+        with suppress(Conflict):
+            self.sidecars.put(path, adopted(found[0], stat).to_json().encode(), if_match=found[1])
+
+    def _read(self, path: str) -> tuple[Record, str] | None:
+        found = self.sidecars.read(path)
+        if found is None:
+            return None
+        with suppress(ValueError):
+            return Record.from_json(found[0]), found[1]
+        return None
+
+
+def is_own(record: Record | None, body: bytes | Path) -> bool:
+    """Whether an image's content is what a record says that we were about to write. Raises `OSError`."""
+    if record is None or record.written is None:
+        return False
+    if isinstance(body, bytes):
+        return hashlib.sha256(body).hexdigest() == record.written
+    digest = hashlib.sha256()
+    with body.open("rb") as file:
+        while piece := file.read(PIECE):
+            digest.update(piece)
+    return digest.hexdigest() == record.written
+
+
+def adopted(record: Record, stat: Stat) -> Record:
+    """The record of an image that we wrote: everything as it was, of the new content."""
+    image = replace(record.image, etag=stat.etag, version=None, bytes=stat.size, sha256=record.written)
+    return revised(replace(record, image=image))
+
+
+def revised(record: Record) -> Record:
+    """A record with a later revision and the time of now."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return replace(record, revision=max(record.revision + 1, time.time_ns() // 1000), updated_at=now)
