@@ -4,9 +4,10 @@ Looked for is the manifest itself, where the C2PA specification 2.2 (appendix A,
 the link to one elsewhere, which is `dcterms:provenance` in the XMP. Whether a signature is valid is not asked.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from worker.containers import C2PA_TAG, Part, parts, xmp_packets
+from worker.containers import C2PA_TAG, Part, packets_of, parts
 
 _JPEG_APP11 = 0xEB
 _CHUNKS = (b"caBX", b"C2PA", C2PA_TAG)
@@ -22,9 +23,14 @@ def signed(data: bytes) -> bool:
 
     In doubt it says yes: a file of which too much is thought only gets its metadata beside it.
     """
+    return has_manifest(data, list(parts(data)))
+
+
+def has_manifest(data: bytes, found: Sequence[Part]) -> bool:
+    """`signed`, of a file whose parts are at hand."""
     if data[:3] == b"GIF":
         return _GIF_EXTENSION in data
-    return any(map(_is_manifest, parts(data))) or any(map(_names_manifest, xmp_packets(data)))
+    return any(map(_is_manifest, found)) or any(map(_names_manifest, packets_of(found)))
 
 
 def _is_manifest(part: Part) -> bool:

@@ -6,7 +6,7 @@ than `MOST` parts looked at.
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -55,11 +55,16 @@ def _parts(data: bytes) -> Iterator[Part]:
 
 def xmp_packets(data: bytes) -> Iterator[bytes]:
     """The XMP of a JPEG, PNG, WebP or TIFF as it stands there, normally one packet; what is too long comes empty."""
-    return islice(_xmp_packets(data), MOST_PACKETS)
+    return packets_of(parts(data))
 
 
-def _xmp_packets(data: bytes) -> Iterator[bytes]:
-    for name, content in parts(data):
+def packets_of(found: Iterable[Part]) -> Iterator[bytes]:
+    """`xmp_packets` of a file whose parts are at hand."""
+    return islice(_packets_of(found), MOST_PACKETS)
+
+
+def _packets_of(found: Iterable[Part]) -> Iterator[bytes]:
+    for name, content in found:
         packet = b""
         if name == 0xE1 and content.startswith(XMP_SIGNATURE):
             packet = content[len(XMP_SIGNATURE) :]
@@ -87,11 +92,14 @@ def _jpeg(data: bytes) -> Iterator[Part]:
 
 
 def _png(data: bytes) -> Iterator[Part]:
-    """Chunks by type; the picture's own come empty."""
-    at = 8
-    while at + 12 <= len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        yield Part(name, b"" if name == b"IDAT" else data[at + 8 : at + 8 + length])
+    """Chunks by type, without the picture's own, of which there may be thousands."""
+    at, read = 8, struct.Struct(">I4s").unpack_from
+    for _ in range(MOST):
+        if at + 12 > len(data):
+            return
+        length, name = read(data, at)
+        if name != b"IDAT":
+            yield Part(name, data[at + 8 : at + 8 + length])
         at += 12 + length
 
 

@@ -13,8 +13,8 @@ from datetime import datetime
 from PIL import Image
 
 from tasks.records import Embedded
-from worker.c2pa import signed
-from worker.containers import Part, parts, xmp_packets
+from worker.c2pa import has_manifest
+from worker.containers import Part, packets_of, parts
 from worker.images.embedded_exif import exif, names, png_texts
 from worker.images.embedded_iim import Iim, iim
 from worker.images.embedded_text import LONGEST_TEXT, is_remnant, line, said, words
@@ -86,9 +86,11 @@ def read(data: bytes, image: Image.Image) -> Embedded | None:
     _attempt(lambda: pieces.extend(parts(data)))
     _attempt(lambda: setattr(found, "exif", exif(image)))
     _attempt(lambda: setattr(found, "iim", iim(pieces)))
-    _attempt(lambda: setattr(found, "xmp", _xmp(data, image)))
+    _attempt(lambda: setattr(found, "xmp", _xmp(pieces, image)))
     _attempt(lambda: setattr(found, "png", png_texts(image)))
-    _attempt(lambda: setattr(found, "signed", signed(data)))
+    _attempt(lambda: setattr(found, "signed", has_manifest(data, pieces)))
+    if found == _Parts():
+        return None
     embedded = _reconciled(found)
     return None if embedded == Embedded() else embedded
 
@@ -98,10 +100,10 @@ def _attempt(step: Callable[[], object]) -> None:
         step()
 
 
-def _xmp(data: bytes, image: Image.Image) -> Xmp:
+def _xmp(pieces: Sequence[Part], image: Image.Image) -> Xmp:
     """The properties of the first packet that has any; AVIF and HEIF keep theirs where only their decoders look."""
     other = image.info.get("xmp")
-    packets = [*xmp_packets(data)] or ([other] if isinstance(other, bytes) else [])
+    packets = [*packets_of(pieces)] or ([other] if isinstance(other, bytes) else [])
     return next(filter(None, map(properties, packets)), {})
 
 

@@ -30,6 +30,8 @@ _NAMES = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^;]*))(?:;|$)')
 def exif(image: Image.Image) -> dict[str, str]:
     """Texts by Exif's own names; those that are there."""
     tags = image.getexif()
+    if not tags:
+        return {}
     raw = {name: _bytes(tags.get(tag)) for name, tag in _TEXTS.items()}
     # Two copyrights stand in one tag, the photographer's and the editor's, with a zero between.
     texts = {name: _joined(value) for name, value in raw.items()}

@@ -10,6 +10,7 @@ from worker.containers import IIM_TAG, PHOTOSHOP_SIGNATURE, PHOTOSHOP_TAG, Part
 from worker.images.embedded_text import charset, decoded
 
 _APP13 = 0xED
+_PLACES = frozenset({_APP13, IIM_TAG, PHOTOSHOP_TAG})
 _IIM, _DIGEST = 0x0404, 0x0425
 _MOST_DATASETS = 5000
 _LONGEST_VALUE = 64 << 10
@@ -64,7 +65,9 @@ class Iim:
 
 def iim(found: Iterable[Part]) -> Iim:
     """Read the IIM out of a JPEG's or TIFF's parts."""
-    found = list(found)
+    found = [part for part in found if part.name in _PLACES]
+    if not found:
+        return Iim()
     segments = (part.content for part in found if part.name == _APP13)
     photoshop = b"".join(one[len(PHOTOSHOP_SIGNATURE) :] for one in segments if one.startswith(PHOTOSHOP_SIGNATURE))
     photoshop += b"".join(part.content for part in found if part.name == PHOTOSHOP_TAG)
