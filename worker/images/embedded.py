@@ -12,13 +12,14 @@ from datetime import datetime
 
 from PIL import Image
 
+from tasks.own_words import without_ours
 from tasks.records import Embedded
 from worker.c2pa import has_manifest
 from worker.containers import Part, packets_of, parts
 from worker.images.embedded_exif import exif, names, png_texts
 from worker.images.embedded_iim import Iim, iim
 from worker.images.embedded_text import LONGEST_TEXT, is_remnant, line, said, words
-from worker.images.embedded_xmp import Xmp, properties
+from worker.images.embedded_xmp import MARKS, Xmp, properties
 
 VERSION = 1
 """Raised when the same file would be read otherwise, which a line in `camera_texts.tsv` does, too."""
@@ -74,7 +75,7 @@ class _Parts:
 
 
 def read(data: bytes, image: Image.Image) -> Embedded | None:
-    """What the file says; `None` where it says nothing that is read.
+    """What people and cameras say in the file; `None` where that is nothing. What we wrote there is left out.
 
     Args:
         data: the file.
@@ -91,7 +92,7 @@ def read(data: bytes, image: Image.Image) -> Embedded | None:
     _attempt(lambda: setattr(found, "signed", has_manifest(data, pieces)))
     if found == _Parts():
         return None
-    embedded = _reconciled(found)
+    embedded = without_ours(_reconciled(found), found.xmp.get(MARKS, []))
     return None if embedded == Embedded() else embedded
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
+from tasks import own_words
 from worker.containers import LONGEST_PACKET
 
 MOST_ELEMENTS = 20_000
@@ -25,7 +26,10 @@ _NAMESPACES = {
     "http://iptc.org/std/Iptc4xmpExt/2008-02-29/": "Iptc4xmpExt",
     "http://ns.adobe.com/xap/1.0/": "xmp",
     "http://ns.adobe.com/exif/1.0/": "exif",
+    own_words.NAMESPACE: "stockmeta",
 }
+MARKS = f"stockmeta:{own_words.PROPERTY}"
+"""What is in the file of our own writing."""
 _STRUCTURES = frozenset({"Iptc4xmpExt:LocationShown", "Iptc4xmpExt:LocationCreated"})
 _PROPERTIES = _STRUCTURES | {
     "dc:title",
@@ -44,6 +48,7 @@ _PROPERTIES = _STRUCTURES | {
     "Iptc4xmpExt:DigitalSourceType",
     "xmp:CreateDate",
     "exif:DateTimeOriginal",
+    MARKS,
 }
 _ILLEGAL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF])
 

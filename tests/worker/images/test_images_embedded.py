@@ -6,6 +6,7 @@ import pytest
 from metadata_files import dataset, digest, exif_of, jpeg_with_iim, packet, picture, png, said_by
 from PIL import Image
 
+from tasks import own_words
 from tasks.ports import Preprocess
 from tasks.records import Embedded
 from worker.images.decode import decode
@@ -166,3 +167,19 @@ def test_what_the_limits_of_iim_cut_off_comes_from_xmp() -> None:
 )
 def test_dates(text: str, expected: str | None) -> None:
     assert iso_date(text) == expected
+
+
+def test_what_we_wrote_is_nobodys() -> None:
+    marks = "".join(
+        f"<rdf:li>{own_words.mark(field, value)}</rdf:li>"
+        for field, value in (("title", "Ours"), ("keywords", "ours"), ("description", "Changed since"))
+    )
+    elements = (
+        "<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>Ours</rdf:li></rdf:Alt></dc:title>"
+        "<dc:description><rdf:Alt><rdf:li xml:lang='x-default'>By a person</rdf:li></rdf:Alt></dc:description>"
+        "<dc:subject><rdf:Bag><rdf:li>theirs</rdf:li><rdf:li>ours</rdf:li></rdf:Bag></dc:subject>"
+    )
+    generated = f"<s:Generated xmlns:s='{own_words.NAMESPACE}'><rdf:Bag>{marks}</rdf:Bag></s:Generated>"
+    said = said_by(picture(xmp=packet(elements + generated)))
+    assert said == Embedded(description="By a person", keywords=("theirs",))
+    assert said_by(picture(xmp=packet(elements))).title == "Ours"
