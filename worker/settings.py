@@ -50,6 +50,13 @@ class Settings(BaseSettings):
     personal: bool = False
     """Whether keywords may name personal attributes (age, gender, origin …)."""
 
+    captioner: str = "composed"
+    """What writes captions: `composed` out of the keywords, or a CoCa, named as a model is; `coca` is a good one."""
+    captioner_sha256: str | None = None
+    """If given, a captioner's weights with another hash are refused; needed for weights that are no safetensors."""
+    caption_beams: int = Field(4, ge=1, le=16)
+    """Captions that a CoCa follows at once, and so most candidates; 1 is the fastest and gives one."""
+
     broker_url: SecretStr | None = None
     """Redis for the queue, such as `redis://host:6379/0`."""
     library: str | None = None
@@ -109,6 +116,9 @@ class Settings(BaseSettings):
     """Images under way at once."""
     memory_mib: int = Field(1024, ge=1)
     """Bytes of files in memory at once; a larger file passes alone."""
+
+    exiftool: str = "exiftool"
+    """The program that writes metadata into images, by name or path."""
 
     cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("stockmeta"))
     """Converted models and embedded vocabularies; may be deleted at any time."""

@@ -1,0 +1,111 @@
+"""XMP as a tree: read with suspicion, since anybody may have written it, and written so that nothing gets lost.
+
+What the XMP of a stranger must not do: declare entities (they grow, or read files), nest without end, or be endless.
+"""
+
+import re
+from collections.abc import Iterator
+from xml.dom import minidom
+from xml.parsers import expat
+
+from tasks.errors import Reason, Rejected
+
+MOST_BYTES = 4 << 20
+"""Lightroom's history of a picture's edits may take hundreds of kilobytes."""
+MOST_DEPTH = 64
+MOST_NODES = 200_000
+
+_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TEXT = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"}
+# An attribute's tabs and line ends are spaces to a reader, unless they are escaped.
+_ATTRIBUTE = {**_TEXT, '"': "&quot;", "\t": "&#x9;", "\n": "&#xA;"}
+
+
+def clean(text: str) -> str:
+    """A text without the characters that XML cannot carry (XML 1.0, section 2.2)."""
+    return _ILLEGAL.sub("", text)
+
+
+def parse(data: bytes) -> minidom.Document:
+    """The tree of an XML document.
+
+    Raises:
+        Rejected: it is no XML, or more than anybody needs, or declares what it should not.
+    """
+    if len(data) > MOST_BYTES:
+        raise refused(f"it has {len(data)} bytes, and {MOST_BYTES} are allowed")
+    # Packets are padded, some with what is no white space.
+    data = data.strip(b"\0 \t\r\n")
+    try:
+        data = data[: _inspect(data)]
+        return minidom.parseString(data)  # noqa: S318 - inspected: no DTD, no entities, within limits
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise refused(f"it is not XML ({error})") from error
+
+
+def refused(why: str) -> Rejected:
+    """The error for XMP that is left alone."""
+    return Rejected(Reason.UNREADABLE, f"its XMP is refused: {why}")
+
+
+def _inspect(data: bytes) -> int:
+    """Look the document through before anything is built of it, and say where it ends.
+
+    Some programs write a shorter packet over a longer one, and leave the rest of that behind. Raises `Rejected`,
+    `ExpatError`.
+    """
+    depth = nodes = 0
+
+    def start(*_: object) -> None:
+        nonlocal depth, nodes
+        depth += 1
+        nodes += 1
+        if depth > MOST_DEPTH or nodes > MOST_NODES:
+            raise refused(f"it has more than {MOST_DEPTH} levels or {MOST_NODES} elements")
+
+    def end(*_: object) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def declares(*_: object) -> None:
+        raise refused("it has a DTD, which XMP has no use for")
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartDoctypeDeclHandler = declares
+    parser.EntityDeclHandler = declares
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as error:
+        if error.code != expat.errors.codes[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]:
+            raise
+        return parser.ErrorByteIndex
+    return len(data)
+
+
+def serialize(node: minidom.Node) -> str:
+    """A node and what is beneath it as XML, prefixes as they were."""
+    return "".join(_pieces(node))
+
+
+def _pieces(node: minidom.Node) -> Iterator[str]:
+    if isinstance(node, minidom.Text):  # and CDATASection, which means the same
+        yield _escaped(node.data, _TEXT)
+    elif isinstance(node, minidom.Comment):
+        yield f"<!--{node.data}-->"
+    elif isinstance(node, minidom.ProcessingInstruction):
+        yield f"<?{node.target} {node.data}?>"
+    elif isinstance(node, minidom.Element):
+        attributes = "".join(f' {name}="{_escaped(value, _ATTRIBUTE)}"' for name, value in node.attributes.items())
+        if not node.childNodes:
+            yield f"<{node.tagName}{attributes}/>"
+            return
+        yield f"<{node.tagName}{attributes}>"
+        for child in node.childNodes:
+            yield from _pieces(child)
+        yield f"</{node.tagName}>"
+
+
+def _escaped(text: str, table: dict[str, str]) -> str:
+    return "".join(table.get(character, character) for character in text)

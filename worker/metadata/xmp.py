@@ -1,0 +1,211 @@
+"""An XMP packet: its properties read and set one by one, everything else in it left as it is.
+
+XMP specification part 1 (ISO 16684-1), section 7: RDF/XML with properties as elements or attributes of
+`rdf:Description`, arrays as `rdf:Bag`, `rdf:Seq` or `rdf:Alt`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+from xml.dom import XMLNS_NAMESPACE, minidom
+
+from worker.metadata.tree import clean, parse, refused, serialize
+
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+XML = "http://www.w3.org/XML/1998/namespace"
+PREFIXES = {
+    "http://purl.org/dc/elements/1.1/": "dc",
+    "http://ns.adobe.com/photoshop/1.0/": "photoshop",
+    "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/": "Iptc4xmpCore",
+    "http://ns.adobe.com/lightroom/1.0/": "lr",
+    "http://ns.adobe.com/xap/1.0/": "xmp",
+    "urn:stockmeta:1#": "stockmeta",
+}
+DEFAULT = "x-default"
+
+_HEAD = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+_TAIL = '\n<?xpacket end="w"?>'
+_EMPTY = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="stockmeta">\n'
+    ' <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
+    '  <rdf:Description rdf:about=""/>\n'
+    " </rdf:RDF>\n"
+    "</x:xmpmeta>"
+)
+
+
+class Property(NamedTuple):
+    """A property's namespace and local name."""
+
+    namespace: str
+    name: str
+
+
+class Packet:
+    """One packet. Values that are given to it lose what XML cannot carry.
+
+    Args:
+        data: a packet as it stands in a file, with or without its wrapper; `None` makes an empty one.
+
+    Raises:
+        Rejected: it is no XMP, or one that nobody should read.
+    """
+
+    def __init__(self, data: bytes | None = None) -> None:
+        self._document = parse(_EMPTY.encode() if data is None else data)
+        found = self._document.getElementsByTagNameNS(RDF, "RDF")
+        if len(found) != 1:
+            raise refused(f"it has {len(found)} rdf:RDF elements, and needs one")
+        self._rdf = found[0]
+
+    def to_bytes(self) -> bytes:
+        """UTF-8, in a wrapper."""
+        kept = [node for node in self._document.childNodes if getattr(node, "target", "") != "xpacket"]
+        return (_HEAD + "".join(map(serialize, kept)) + _TAIL).encode()
+
+    def alternatives(self, which: Property) -> dict[str, str]:
+        """A text by language, as xml:lang has it; what has no language is the default."""
+        node = self._find(which)
+        if node is None:
+            return {}
+        items = list(_items(node)) if isinstance(node, minidom.Element) else []
+        if not items:
+            text = _text(node).strip()
+            return {DEFAULT: text} if text else {}
+        found: dict[str, str] = {}
+        for item in items:
+            if text := _text(item).strip():
+                found.setdefault(item.getAttributeNS(XML, "lang") or DEFAULT, text)
+        return found
+
+    def items(self, which: Property) -> tuple[str, ...]:
+        """The values of an array, in their order; a single value counts as an array of one."""
+        node = self._find(which)
+        if node is None:
+            return ()
+        items: list[minidom.Element | minidom.Attr] = []
+        if isinstance(node, minidom.Element):
+            items.extend(_items(node))
+        return tuple(text for item in (items or [node]) if (text := _text(item).strip()))
+
+    def set_text(self, which: Property, value: str) -> None:
+        """Make a property a plain text."""
+        self._new(which).appendChild(self._document.createTextNode(clean(value)))
+
+    def set_alternatives(self, which: Property, texts: Mapping[str, str]) -> None:
+        """Make a property a text by language, the default first."""
+        ordered = sorted(texts.items(), key=lambda entry: entry[0] != DEFAULT)
+        self._fill(which, "Alt", [(text, language) for language, text in ordered])
+
+    def set_items(self, which: Property, values: Sequence[str]) -> None:
+        """Make a property an unordered array, which keeps its order all the same; without values it goes."""
+        before = self._find(which)
+        present = self.items(which)
+        if isinstance(before, minidom.Element) and present and present == tuple(values[: len(present)]):
+            # What is there stays as it is: other programs hang qualifiers on it.
+            first = next(_items(before), None)
+            array = first.parentNode if first is not None else None
+            if isinstance(array, minidom.Element):
+                for value in values[len(present) :]:
+                    self._append(array, value)
+                return
+        if values:
+            self._fill(which, "Bag", [(value, None) for value in values])
+        else:
+            self._remove(which)
+
+    def _fill(self, which: Property, kind: Literal["Bag", "Alt"], values: Sequence[tuple[str, str | None]]) -> None:
+        array = self._element(RDF, kind)
+        self._new(which).appendChild(array)
+        for value, language in values:
+            self._append(array, value, language)
+
+    def _append(self, array: minidom.Element, value: str, language: str | None = None) -> None:
+        item = self._element(RDF, "li")
+        if language is not None:
+            item.setAttributeNS(XML, "xml:lang", clean(language))
+        item.appendChild(self._document.createTextNode(clean(value)))
+        array.appendChild(item)
+
+    def _new(self, which: Property) -> minidom.Element:
+        """The property without a value, in place of all there is of it."""
+        self._remove(which)
+        home = next(self._descriptions(), None)
+        if home is None:
+            home = self._element(RDF, "Description")
+            home.setAttributeNS(RDF, f"{self._prefix(RDF, self._rdf)}:about", "")
+            self._rdf.appendChild(home)
+        made = self._document.createElementNS(which.namespace, f"{self._prefix(which.namespace, home)}:{which.name}")
+        home.appendChild(made)
+        return made
+
+    def _remove(self, which: Property) -> None:
+        for description in self._descriptions():
+            if description.hasAttributeNS(*which):
+                description.removeAttributeNS(*which)
+            for child in list(_children(description)):
+                if (child.namespaceURI, child.localName) == which:
+                    description.removeChild(child)
+
+    def _find(self, which: Property) -> minidom.Element | minidom.Attr | None:
+        for description in self._descriptions():
+            if description.hasAttributeNS(*which):
+                return description.getAttributeNodeNS(*which)
+            for child in _children(description):
+                if (child.namespaceURI, child.localName) == which:
+                    return child
+        return None
+
+    def _descriptions(self) -> Iterator[minidom.Element]:
+        return (node for node in _children(self._rdf) if (node.namespaceURI, node.localName) == (RDF, "Description"))
+
+    def _element(self, namespace: str, name: str) -> minidom.Element:
+        return self._document.createElementNS(namespace, f"{self._prefix(namespace, self._rdf)}:{name}")
+
+    def _prefix(self, namespace: str, home: minidom.Element) -> str:
+        """A prefix that stands for a namespace at a node: one that does already, or a new one that is free there."""
+        bound = _bound(home)
+        for prefix, uri in bound.items():
+            if uri == namespace and prefix:
+                return prefix
+        wanted = PREFIXES.get(namespace, "rdf")
+        taken = set(bound) | {prefix for prefix, _ in _declared(home)}
+        prefix = next(name for name in (wanted, *(f"{wanted}{n}" for n in range(1, 1000))) if name not in taken)
+        home.setAttributeNS(XMLNS_NAMESPACE, f"xmlns:{prefix}", namespace)
+        return prefix
+
+
+def _bound(node: minidom.Node | None) -> dict[str, str]:
+    """Prefixes in force at a node, and what they stand for."""
+    found: dict[str, str] = {}
+    while isinstance(node, minidom.Element):
+        for prefix, uri in _declared(node):
+            found.setdefault(prefix, uri)
+        node = node.parentNode
+    return found
+
+
+def _declared(element: minidom.Element) -> Iterator[tuple[str, str]]:
+    for name, value in element.attributes.items():
+        if name.startswith("xmlns:"):
+            yield name.removeprefix("xmlns:"), value
+
+
+def _children(node: minidom.Node) -> Iterator[minidom.Element]:
+    return (child for child in node.childNodes if isinstance(child, minidom.Element))
+
+
+def _items(element: minidom.Element) -> Iterator[minidom.Element]:
+    """The items of the array that is an element's value, if it is one."""
+    for array in _children(element):
+        if array.namespaceURI == RDF and array.localName in ("Bag", "Seq", "Alt"):
+            yield from (child for child in _children(array) if (child.namespaceURI, child.localName) == (RDF, "li"))
+
+
+def _text(node: minidom.Element | minidom.Attr) -> str:
+    """A value's text; where it has qualifiers, of its rdf:value."""
+    if isinstance(node, minidom.Attr):
+        return str(node.value)
+    if node.hasAttributeNS(RDF, "value"):
+        return str(node.getAttributeNS(RDF, "value"))
+    values = node.getElementsByTagNameNS(RDF, "value")
+    return "".join(child.data for child in (values or [node])[0].childNodes if isinstance(child, minidom.Text))
