@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import ExifTags, Image
 
 from taxonomy import calibration, files
 from taxonomy.calibration import Calibration, scored_fingerprint
@@ -65,6 +66,20 @@ def labelled(photos: Path) -> Path:
         encoding="utf-8",
     )
     return path
+
+
+def test_what_people_wrote_into_the_files_does_not_count(run: Run, labelled: Path, words: Path) -> None:
+    arguments = ("evaluate", labelled, "--vocabulary", words, "--where", "set=x", "--json")
+    _, before, _ = run(*arguments)
+    exif = Image.Exif()
+    exif[ExifTags.Base.XPKeywords] = "Red;blue;green;yellow;pink;brown".encode("utf-16-le")
+    for name, color in (("a red.jpg", "red"), ("blue.jpg", "blue")):
+        path = labelled.parent / name
+        path.write_bytes(jpeg(color, exif=exif))
+        _, tagged, _ = run("tag", path, "--vocabulary", words)
+        assert json.loads(tagged)["keywords"][0]["source"] == "embedded"
+    _, after, _ = run(*arguments)
+    assert json.loads(after)["figures"] == json.loads(before)["figures"]
 
 
 def test_everything_is_counted_and_nothing_stops_the_rest(run: Run, labelled: Path, words: Path) -> None:
