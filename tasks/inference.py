@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import Unavailable
 from tasks.observe import Observer, Silent
-from tasks.ports import Embeddings, Encoder, Generator, Pixels
+from tasks.ports import Embeddings, Encoded, Encoder, Generator, Pixels
 from tasks.records import Candidate, Embedding
 from taxonomy.categories import Categorizer
 from taxonomy.review import Reviewer
@@ -58,7 +58,10 @@ class Judge:
         """Judge a picture that no model refuses. Raises whatever a model or a device that fails raises."""
         size = self.encoder.preprocess.size
         ramp = np.linspace(0, 255, size * size * 3).astype(np.uint8).reshape(1, size, size, 3)
-        self.judge(ramp)
+        encoded = self.encoder.encode(ramp)
+        self.rescore([Embedding.pack(row) for row in encoded.embeddings])
+        if self.generator is not None:
+            self.generator.generate(ramp, encoded)
 
     def judge(self, pixels: Pixels) -> list[Scored]:
         """Encode uint8 (n, size, size, 3) and score it."""
@@ -66,8 +69,28 @@ class Judge:
         scored = self.rescore([Embedding.pack(row) for row in encoded.embeddings])
         if self.generator is None:
             return scored
-        generated = self.generator.generate(pixels, encoded)
+        generated = self._generate(self.generator, pixels, encoded)
         return [one._replace(candidates=found) for one, found in zip(scored, generated, strict=True)]
+
+    def _generate(self, generator: Generator, pixels: Pixels, encoded: Encoded) -> Sequence[Sequence[Candidate]]:
+        """Candidates for n images. A picture on which the generator fails has none, and loses nothing else by it.
+
+        Raises what the generator raises if it fails on any picture: then it is the model or its device.
+        """
+        try:
+            found = generator.generate(pixels, encoded)
+            if len(found) != len(pixels):
+                raise ValueError(f"{len(pixels)} images went in and captions for {len(found)} came out")
+            return found
+        except Exception as error:  # noqa: BLE001 - models fail in every way; a caption is no reason to lose keywords
+            if len(pixels) == 1:
+                self.probe()
+                logger.warning("no caption is generated for a picture: %s: %s", type(error).__name__, error)
+                return [()]
+            logger.warning("captions for a batch of %d failed (%s); trying halves", len(pixels), error)
+        half = len(pixels) // 2
+        parts = (slice(0, half), slice(half, None))
+        return [one for part in parts for one in self._generate(generator, pixels[part], _part(encoded, part))]
 
     def rescore(self, stored: Sequence[Embedding]) -> list[Scored]:
         """Score embeddings in their stored form, which is the only one that is ever scored."""
@@ -85,6 +108,10 @@ class Judge:
         for i, row in enumerate(rows):
             schemes = {scheme: values[i] for scheme, values in categories.items()}
             yield row, scores.raw[i], scores.chance[i], scores.score[i], schemes, flags[i]
+
+
+def _part(encoded: Encoded, part: slice) -> Encoded:
+    return Encoded(encoded.embeddings[part], None if encoded.tokens is None else encoded.tokens[part])
 
 
 class Slot:

@@ -46,6 +46,12 @@ Policy = Annotated[
         help="A policy file: own words, what is allowed and denied, limits; see docs/policy.md.", metavar="FILE"
     ),
 ]
+Captioner = Annotated[
+    str | None,
+    typer.Option(
+        help="What writes captions: composed (of the keywords), coca, or a CoCa model named as --model has it."
+    ),
+]
 Language = Annotated[str | None, typer.Option(help="Languages of the keywords' labels, such as en,ko.")]
 Library = Annotated[
     str | None, typer.Option(help="The images: a folder, or s3://bucket/prefix.", metavar="LIBRARY", show_default=False)
@@ -83,6 +89,7 @@ def tag(
     engine: Engine = None,
     vocabulary: Vocabulary = None,
     policy: Policy = None,
+    captioner: Captioner = None,
     language: Language = None,
     max_keywords: Annotated[int | None, typer.Option(help="At most so many keywords an image.", min=1)] = None,
     min_score: Annotated[
@@ -109,6 +116,7 @@ def tag(
       stockmeta tag photos/
       stockmeta tag photos/ --out sidecars/ --language en,ko > records.ndjson
       stockmeta tag photos/ --policy policy.toml
+      stockmeta tag photos/ --captioner coca
       find . -name '*.jpg' | stockmeta tag - --vocabulary words.txt --max-keywords 5
       stockmeta tag photo.jpg --about cat | jq '.explanation[] | {name, rank, score, needed, reason}'
     """  # noqa: D301 - \b keeps the lines of the examples apart
@@ -119,6 +127,7 @@ def tag(
         engine=engine,
         vocabulary=vocabulary,
         policy=policy,
+        captioner=captioner,
         languages=language,
         max_keywords=max_keywords,
         min_score=min_score,
@@ -138,6 +147,7 @@ def worker(
     engine: Engine = None,
     vocabulary: Vocabulary = None,
     policy: Policy = None,
+    captioner: Captioner = None,
     language: Language = None,
     concurrency: Annotated[int | None, typer.Option(help="Messages in hand at once.", min=1)] = None,
     http_port: Annotated[int | None, typer.Option(help="Serve /metrics, /healthz and /readyz on this port.")] = None,
@@ -165,6 +175,7 @@ def worker(
         engine=engine,
         vocabulary=vocabulary,
         policy=policy,
+        captioner=captioner,
         languages=language,
         concurrency=concurrency,
         http_port=http_port,
@@ -200,6 +211,7 @@ def check(
     engine: Engine = None,
     vocabulary: Vocabulary = None,
     policy: Policy = None,
+    captioner: Captioner = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Say what is configured, try it, and say what works: versions, words, model, engine, decoder, broker, store.
@@ -209,7 +221,10 @@ def check(
     from worker.commands import check as command
 
     raise typer.Exit(
-        command.run(load_settings(model=model, engine=engine, vocabulary=vocabulary, policy=policy), as_json=as_json)
+        command.run(
+            load_settings(model=model, engine=engine, vocabulary=vocabulary, policy=policy, captioner=captioner),
+            as_json=as_json,
+        )
     )
 
 

@@ -1,14 +1,12 @@
 """The composition root: the only place that knows every adapter and wires them to the ports."""
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import PIL.Image
 from threadpoolctl import threadpool_limits
 
@@ -24,30 +22,21 @@ from tasks.ports import Embeddings, Encoder, Store
 from tasks.publish import Publisher
 from tasks.records import SCHEMA, Image
 from tasks.tag import Tagger
-from taxonomy import categories
-from taxonomy.categories import Categorizer
 from taxonomy.choose import Chooser
-from taxonomy.concepts import TaxonomyError, Vocabulary
-from taxonomy.limits import load_limits
-from taxonomy.policy import Policy
-from taxonomy.review import Reviewer, assessed, load_flags
+from taxonomy.concepts import Vocabulary
 from taxonomy.score import VERSION as SCORING
 from taxonomy.score import Scorer, statistics
-from worker.captioners.composed import ComposedCaptioner
+from worker.captioning import make_captioner, make_generator
 from worker.encoders import load_encoder
-from worker.encoders.texts import embed_vocabulary
 from worker.images.decode import VERSION as DECODING
 from worker.images.decode import Limits
 from worker.images.embedded import VERSION as READING
 from worker.images.pool import DecoderPool
 from worker.settings import Settings
 from worker.vocabulary import load_calibration, load_wording, with_thresholds
+from worker.word_embeddings import embed_concepts, make_categorizers, make_reviewer
 
 logger = logging.getLogger(__name__)
-
-Report = Callable[[int, int], None]
-
-NO_PROMPTS: Embeddings = np.zeros((0, 1), np.float32)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -109,17 +98,20 @@ def load_model(settings: Settings, progress: Progress | None = None, *, calibrat
         return None if progress is None else lambda done, total: progress(what, done, total)
 
     own = {concept.id for concept in wording.policy.concepts} | set(wording.policy.synonyms.get("en", ()))
-    embeddings = _embed(encoder, vocabulary, own, settings.cache_dir, report("embedding the vocabulary"))
+    embeddings = embed_concepts(encoder, vocabulary, own, settings.cache_dir, report("embedding the vocabulary"))
     references = encoder.references()
-    categorizers = _categorizers(settings, encoder, wording.vocabulary, vocabulary, report("embedding the categories"))
+    categorizers = make_categorizers(
+        settings, encoder, wording.vocabulary, vocabulary, report("embedding the categories")
+    )
     policy = with_thresholds(wording.policy, encoder, vocabulary)
     calibration = load_calibration(policy, encoder, vocabulary) if calibrated else None
     own_thresholds: Mapping[str, float] = {}
     if calibration is not None:
         policy, own_thresholds = calibration.applied(policy)
     chooser = Chooser(vocabulary, policy, own_thresholds)
-    captioner = ComposedCaptioner(vocabulary, embeddings, load_limits(policy.agencies), chooser.withheld)
-    reviewer = _reviewer(settings, encoder, policy)
+    generator = make_generator(settings, encoder)
+    captioner = make_captioner(wording.vocabulary, embeddings, chooser, generator)
+    reviewer = make_reviewer(settings, encoder, policy)
     usual = None if references is None else statistics(embeddings, references)
     if calibration is not None:
         usual = calibration.usual(vocabulary, usual)
@@ -141,64 +133,9 @@ def load_model(settings: Settings, progress: Progress | None = None, *, calibrat
         }
     )
     provenance = Provenance(generation, encoder.model, encoder.engine, vocabulary.fingerprint)
-    judge = Judge(encoder, scorer, categorizers, reviewer)
+    judge = Judge(encoder, scorer, categorizers, reviewer, generator)
     describer = Describer(chooser, categorizers, reviewer, captioner, provenance, wording.vocabulary)
     return Model(encoder, wording.vocabulary, vocabulary, embeddings, judge, describer)
-
-
-def _categorizers(
-    settings: Settings, encoder: Encoder, whole: Vocabulary, told: Vocabulary, report: Report | None
-) -> tuple[Categorizer, ...]:
-    """One for each scheme of which the encoder can tell anything; it can tell the concepts `told`."""
-    try:
-        schemes = categories.load_schemes(settings.schemes or ())
-        if not whole.flat:
-            extra = {path.stem for path in settings.schemes or ()}
-            categories.check([scheme for scheme in schemes if scheme.name in extra], whole)
-    except TaxonomyError as error:
-        raise ConfigurationError(str(error)) from error
-    schemes = tuple(kept for scheme in schemes if (kept := scheme.only(encoder.facets)).rows)
-    texts = [row.prompt for scheme in schemes for row in scheme.rows]
-    prompts = embed_vocabulary(encoder, texts, settings.cache_dir, report)
-    made, start = [], 0
-    for scheme in schemes:
-        rows = prompts[start : start + len(scheme.rows)]
-        made.append(Categorizer(scheme, told, rows, encoder.references(), encoder.logit_scale))
-        start += len(scheme.rows)
-    return tuple(made)
-
-
-def _embed(
-    encoder: Encoder, vocabulary: Vocabulary, own: Collection[str], cache_dir: Path, report: Report | None
-) -> Embeddings:
-    """The concepts' embeddings, (m, d), each the mean over its name and its synonyms.
-
-    What the customer has words of their own for is embedded apart: one more is no reason to embed all others again.
-    """
-    if vocabulary.flat:
-        return embed_vocabulary(encoder, [concept.name for concept in vocabulary.concepts], cache_dir, report)
-    parts: tuple[list[int], list[int]] = ([], [])
-    for position, concept in enumerate(vocabulary.concepts):
-        parts[concept.id in own].append(position)
-    embeddings: Embeddings | None = None
-    for part in filter(None, parts):
-        words = [(vocabulary.concepts[i].name, *vocabulary.concepts[i].synonyms) for i in part]
-        found = embed_vocabulary(encoder, words, cache_dir, report, encoder.concept_prompts)
-        if len(part) == len(vocabulary.concepts):
-            return found
-        if embeddings is None:
-            embeddings = np.empty((len(vocabulary.concepts), found.shape[1]), np.float32)
-        embeddings[part] = found
-    assert embeddings is not None
-    return embeddings
-
-
-def _reviewer(settings: Settings, encoder: Encoder, policy: Policy) -> Reviewer:
-    flags = load_flags()
-    prompts = [prompt for flag in assessed(flags, encoder.flags, policy.review) for prompt in flag.prompts]
-    # As they stand: the flags' prompts are whole sentences.
-    embeddings = embed_vocabulary(encoder, prompts, settings.cache_dir, prompts=("{}",)) if prompts else NO_PROMPTS
-    return Reviewer(flags, embeddings, encoder.logit_scale, encoder.flags, policy.review)
 
 
 class Runtime:

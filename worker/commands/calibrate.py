@@ -72,7 +72,8 @@ def run(settings: Settings, source: Source, asked: Asked) -> int:
     labels = source.read()
     with console.bars() as bars:
         # Without the calibration that a policy may name already, perhaps for another vocabulary: this makes a new one.
-        model = load_model(settings, bars.update, calibrated=False)
+        # Captions are not measured, and a model that writes them costs more than all else.
+        model = load_model(settings.model_copy(update={"captioner": "composed"}), bars.update, calibrated=False)
         if model.vocabulary.flat:
             raise ConfigurationError(
                 f"{settings.vocabulary} is a word list, which is taken literally, and no policy can name a calibration "

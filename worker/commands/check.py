@@ -16,6 +16,7 @@ from PIL import Image
 from taxonomy.policy import withheld
 from worker import console
 from worker.broker import embedded_broker
+from worker.captioning import make_generator
 from worker.library import open_library
 from worker.runtime import make_decoder, make_encoder
 from worker.settings import Settings, drop_celery_variables
@@ -48,6 +49,7 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "vocabulary", lambda: _vocabulary(settings)
     yield "policy", lambda: _policy(settings)
     yield "model", lambda: _model(settings)
+    yield "captioner", lambda: _captioner(settings)
     yield "decoder", lambda: _decoder(settings)
     yield "broker", lambda: _broker(settings)
     yield "store", lambda: _store(settings)
@@ -86,6 +88,19 @@ def _model(settings: Settings) -> str:
         f"{encoder.model} on {encoder.engine}: {size} x {size} pixels to {embeddings.shape[1]} dimensions, "
         f"loaded in {time.perf_counter() - start:.1f} s"
     )
+
+
+def _captioner(settings: Settings) -> str:
+    start = time.perf_counter()
+    encoder = make_encoder(settings)
+    generator = make_generator(settings, encoder)
+    if generator is None:
+        return "composed of the keywords"
+    size = encoder.preprocess.size
+    pixels = np.full((1, size, size, 3), 127, np.uint8)
+    (found,) = generator.generate(pixels, encoder.encode(pixels))
+    how = "with the encoder's image tower" if generator.shared else "with an image tower of its own"
+    return f"{generator.model} {how}: {len(found)} candidates of a grey picture in {time.perf_counter() - start:.1f} s"
 
 
 def _decoder(settings: Settings) -> str:

@@ -51,7 +51,8 @@ def run(settings: Settings, source: Source, asked: Asked) -> int:
     if asked.html is not None and not asked.html.parent.is_dir():
         raise ConfigurationError(f"--html {asked.html}: there is no folder {str(asked.html.parent)!r}")
     with console.bars() as bars:
-        model = load_model(settings, bars.update)
+        # Captions are not measured, and a model that writes them costs more than all else.
+        model = load_model(settings.model_copy(update={"captioner": "composed"}), bars.update)
         tagged = tag_labelled(settings, model, labels, bars.update)
         done = evaluated(model, tagged, asked)
         report = Report(model, labels, tagged, done, asked)

@@ -44,6 +44,10 @@ class OpenClipEncoder:
         sha256: what the weights' file must be.
         batch: images at a time; the engine's choice by default.
 
+    Attributes:
+        source: where the model comes from.
+        module: gives open_clip's module, loaded when first called for: captions need more of it.
+
     Raises:
         ConfigurationError: the model or the engine is not to be had; says what to do.
     """
@@ -65,8 +69,8 @@ class OpenClipEncoder:
         sha256: str | None = None,
         batch: int | None = None,
     ) -> None:
-        source = Source.parse(model)
-        module = LazyModule(source)
+        self.source = source = Source.parse(model)
+        self.module = module = LazyModule(source)
         checkpoint = describe(source, module, cache_dir, sha256)
         self.model = model
         self.preprocess = checkpoint.as_preprocess()
