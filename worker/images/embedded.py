@@ -18,7 +18,7 @@ from worker.c2pa import has_manifest
 from worker.containers import Part, packets_of, parts
 from worker.images.embedded_exif import exif, names, png_texts
 from worker.images.embedded_iim import Iim, iim
-from worker.images.embedded_text import LONGEST_TEXT, is_remnant, line, said, words
+from worker.images.embedded_text import LONGEST_TEXT, LONGEST_WORD, is_remnant, line, said, words
 from worker.images.embedded_xmp import MARKS, Xmp, properties
 
 VERSION = 1
@@ -49,7 +49,7 @@ class _Parts:
     png: dict[str, str] = field(default_factory=dict)
     signed: bool = False
 
-    def synchronised(self, dataset: str, *names: str, longest: int = 200) -> str:
+    def synchronised(self, dataset: str, *names: str, longest: int = LONGEST_WORD) -> str:
         """A text that stands in XMP and IIM: XMP's, unless IIM was changed since."""
         newer = [said(text, longest) for text in self.iim.values.get(dataset, ())[:1]]
         older = [said(text, longest) for name in names for text in self.xmp.get(name, ())[:1]]
@@ -68,7 +68,7 @@ class _Parts:
         whole = {text: next((one for one in older if one.startswith(text)), text) for text in self.iim.cut}
         return [whole.get(text, text) for text in newer] or older
 
-    def first(self, tag: str, other: str, longest: int = 200) -> str:
+    def first(self, tag: str, other: str, longest: int = LONGEST_WORD) -> str:
         """Exif's text if it has one, else the other; and the other if Exif's is what a program left of it."""
         text = said(self.exif.get(tag, ""), longest)
         return other if not text or is_remnant(text, other) else text
@@ -112,7 +112,12 @@ def _reconciled(found: _Parts) -> Embedded:
     description = found.synchronised("Caption", "dc:description", longest=LONGEST_TEXT)
     copyright_ = found.synchronised("CopyrightNotice", "dc:rights", longest=LONGEST_TEXT)
     return Embedded(
-        title=_any(found.synchronised("ObjectName", "dc:title"), found.exif.get("XPTitle"), found.png.get("Title")),
+        title=_any(
+            found.synchronised("ObjectName", "dc:title"),
+            found.exif.get("XPTitle"),
+            found.png.get("Title"),
+            longest=LONGEST_WORD,
+        ),
         headline=found.synchronised("Headline", "photoshop:Headline", longest=LONGEST_TEXT) or None,
         description=_any(
             found.first("ImageDescription", description, LONGEST_TEXT),
@@ -131,9 +136,9 @@ def _reconciled(found: _Parts) -> Embedded:
     )
 
 
-def _any(*texts: str | None) -> str | None:
+def _any(*texts: str | None, longest: int = LONGEST_TEXT) -> str | None:
     """The first that says something."""
-    return next((text for one in texts if one and (text := said(one, LONGEST_TEXT))), None)
+    return next((text for one in texts if one and (text := said(one, longest))), None)
 
 
 def _creators(found: _Parts) -> tuple[str, ...]:
@@ -142,7 +147,7 @@ def _creators(found: _Parts) -> tuple[str, ...]:
     if artists and not (len(artists) == len(listed) and any(map(is_remnant, artists, listed))):
         # One name of several is what Exif often keeps.
         listed = listed if set(artists) < set(listed) else artists
-    fallback = _any(found.exif.get("XPAuthor"), found.png.get("Author"))
+    fallback = _any(found.exif.get("XPAuthor"), found.png.get("Author"), longest=LONGEST_WORD)
     return tuple(dict.fromkeys(listed))[:_MOST_CREATORS] or ((fallback,) if fallback else ())
 
 

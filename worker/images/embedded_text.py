@@ -10,7 +10,7 @@ from taxonomy.camera_texts import is_camera_text, is_no_keyword
 LONGEST_TEXT = 8000
 """Characters of a description; IIM has 2,000 bytes, and XMP no limit."""
 LONGEST_WORD = 200
-"""Characters of a keyword, a name or a place; IIM has 64 bytes."""
+"""Characters of a title, a keyword, a name or a place; IIM has 64 bytes."""
 MOST_WORDS = 500
 """Keywords of one file; agencies take 50."""
 

@@ -114,7 +114,7 @@ def test_texts_and_lists_have_an_end() -> None:
     said = said_by(picture("TIFF", tiffinfo={700: packet(f"<dc:subject><rdf:Bag>{words}</rdf:Bag></dc:subject>")}))
     assert len(said.keywords) == 500
     assert said.keywords[0] == "word 0"
-    assert len(said_by(picture("TIFF", tiffinfo={700: LONG})).title or "") in range(100, 8001)
+    assert len(said_by(picture("TIFF", tiffinfo={700: LONG})).title or "") == 199
 
 
 @pytest.mark.parametrize(
