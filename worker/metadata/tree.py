@@ -54,7 +54,7 @@ def _inspect(data: bytes) -> int:
     Some programs write a shorter packet over a longer one, and leave the rest of that behind. Raises `Rejected`,
     `ExpatError`.
     """
-    depth = nodes = 0
+    depth = nodes = root = 0
 
     def start(*_: object) -> None:
         nonlocal depth, nodes
@@ -64,8 +64,10 @@ def _inspect(data: bytes) -> int:
             raise refused(f"it has more than {MOST_DEPTH} levels or {MOST_NODES} elements")
 
     def end(*_: object) -> None:
-        nonlocal depth
+        nonlocal depth, root
         depth -= 1
+        if depth == 0:
+            root = data.find(b">", parser.CurrentByteIndex) + 1
 
     def declares(*_: object) -> None:
         raise refused("it has a DTD, which XMP has no use for")
@@ -77,10 +79,10 @@ def _inspect(data: bytes) -> int:
     parser.EndElementHandler = end
     try:
         parser.Parse(data, True)
-    except expat.ExpatError as error:
-        if error.code != expat.errors.codes[expat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT]:
+    except expat.ExpatError:
+        if not root:
             raise
-        return parser.ErrorByteIndex
+        return root
     return len(data)
 
 
