@@ -5,11 +5,15 @@ Pure functions of a record and of the human document beside it; `worker.sidecars
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Self
 
 import msgspec
 
 from tasks.records import Category, Embedded, Flag, Image, Keyword, Record, Source
+
+OWN_WORD = "embedded:"
+"""What the id of a keyword begins with that is a word of the file's and no concept."""
 
 HUMAN_SCHEMA: Literal["stockmeta-human/1"] = "stockmeta-human/1"
 
@@ -125,9 +129,11 @@ def _keywords(record: Record, human: Human, embedded: Embedded) -> Iterator[Word
 
 def _in_the_file(keywords: Iterable[Keyword], embedded: Embedded) -> list[Word]:
     """The file's words: those that we know by our rank, then the others in the file's order."""
+    if not embedded.keywords:
+        return [_ours(keyword) for keyword in keywords if keyword.source is Source.EMBEDDED]
     known = {_same(word) for word in embedded.keywords}
     ranked = [
-        Word(keyword.labels, keyword.id, "embedded")
+        Word(keyword.labels, _concept(keyword), "embedded")
         for keyword in keywords
         if keyword.source is Source.EMBEDDED or not known.isdisjoint(map(_same, keyword.labels.values()))
     ]
@@ -139,7 +145,7 @@ def _of_people(words: Iterable[str], keywords: Iterable[Keyword], source: Origin
     known = {_same(label): keyword for keyword in keywords for label in keyword.labels.values()}
     found = ((" ".join(word.split()), known.get(_same(word))) for word in words)
     return [
-        Word(keyword.labels, keyword.id, source) if keyword else Word({_language(word): word}, None, source)
+        Word(keyword.labels, _concept(keyword), source) if keyword else Word({_language(word): word}, None, source)
         for word, keyword in found
         if word
     ]
@@ -147,11 +153,16 @@ def _of_people(words: Iterable[str], keywords: Iterable[Keyword], source: Origin
 
 def _ours(keyword: Keyword) -> Word:
     origin: Origin = "human" if keyword.source is Source.HUMAN else "generated"
-    return Word(keyword.labels, keyword.id, "embedded" if keyword.source is Source.EMBEDDED else origin)
+    return Word(keyword.labels, _concept(keyword), "embedded" if keyword.source is Source.EMBEDDED else origin)
 
 
+def _concept(keyword: Keyword) -> str | None:
+    return None if keyword.id.startswith(OWN_WORD) else keyword.id
+
+
+@lru_cache(1 << 16)
 def _same(word: str) -> str:
-    """What two spellings of one word have in common."""
+    """What two spellings of one word have in common. Kept, since keywords repeat from picture to picture."""
     return " ".join(word.casefold().split())
 
 

@@ -25,13 +25,25 @@ class Limits(NamedTuple):
 
 
 class AgencyLimits(NamedTuple):
-    """What one agency takes: lengths in characters, numbers of keywords; `None` where it sets no limit."""
+    """What one agency takes; `None` where it sets no limit.
+
+    Attributes:
+        title: at most so many characters, `min_title` at least; `caption` and `alt_text` likewise.
+        min_keywords: number of keywords; `max_keywords` likewise.
+        keyword: characters of one keyword.
+        keywords: characters of all keywords together, with what separates them.
+        filename: characters of a file's name.
+    """
 
     title: int | None = None
     caption: int | None = None
     alt_text: int | None = None
     min_keywords: int | None = None
     max_keywords: int | None = None
+    min_title: int | None = None
+    keyword: int | None = None
+    keywords: int | None = None
+    filename: int | None = None
 
 
 FIELDS = AgencyLimits._fields

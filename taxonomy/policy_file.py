@@ -148,7 +148,8 @@ def _agencies(table: Table) -> dict[str, dict[str, int]]:
         part = table.table(agency, limits.FIELDS)
         given = {}
         for name in limits.FIELDS:
-            most, least = (MOST_KEYWORDS, 0) if name.endswith("keywords") else (MOST_CHARACTERS, 20)
+            most = MOST_KEYWORDS if name.endswith("_keywords") else MOST_CHARACTERS
+            least = 0 if name.endswith("_keywords") or name.startswith("min_") else 20
             if (limit := part.whole(name, least=least, most=most)) is not None:
                 given[name] = limit
         found[agency] = given

@@ -28,8 +28,13 @@ def stderr() -> Console:
 def emit(line: str) -> None:
     """One line of results, flushed, so that a pipe's reader sees it at once. Ends the command if nobody reads."""
     # Bytes: a record is UTF-8 whatever the terminal's locale says.
+    pour(line.encode() + b"\n")
+
+
+def pour(data: bytes) -> None:
+    """Results that are not lines of ours, such as a CSV file. Ends the command if nobody reads."""
     try:
-        sys.stdout.buffer.write(line.encode() + b"\n")
+        sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         # The reader, `head` for one, has seen enough. Python would complain once more when it flushes at exit.

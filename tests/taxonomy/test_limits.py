@@ -9,7 +9,9 @@ def test_one_set_of_texts_goes_to_every_agency_so_the_tightest_limit_holds() -> 
 def test_a_customers_limits_come_before_ours() -> None:
     assert load_limits({"adobe": {"title": 60}}).title == 60
     assert load_limits({"adobe": {"title": 200}}).title == 100
-    assert load_agencies({"adobe": {"max_keywords": 45}})["adobe"] == AgencyLimits(title=70, max_keywords=45)
+    assert load_agencies({"adobe": {"max_keywords": 45}})["adobe"] == AgencyLimits(
+        title=70, max_keywords=45, filename=30
+    )
 
 
 def test_agencies_say_how_many_keywords_they_take() -> None:
