@@ -13,6 +13,7 @@ _APP13 = 0xED
 _PLACES = frozenset({_APP13, IIM_TAG, PHOTOSHOP_TAG})
 _IIM, _DIGEST = 0x0404, 0x0425
 _MOST_DATASETS = 5000
+_LONGEST_BLOCK = 4 << 20
 _LONGEST_VALUE = 64 << 10
 _CHARSET = (1, 90)
 _UTF8 = b"\x1b%G"
@@ -73,6 +74,8 @@ def iim(found: Iterable[Part]) -> Iim:
     photoshop += b"".join(part.content for part in found if part.name == PHOTOSHOP_TAG)
     resources = dict(reversed(list(islice(_resources(photoshop), _MOST_DATASETS))))
     block = next((part.content for part in found if part.name == IIM_TAG), b"") or resources.get(_IIM, b"")
+    if len(block) > _LONGEST_BLOCK:
+        return Iim()
     raw = list(islice(_datasets(block), _MOST_DATASETS))
     texts = [(NAMES[number], value) for record, number, value in raw if record == 2 and number in NAMES]
     marked = any((record, number) == _CHARSET and value == _UTF8 for record, number, value in raw)

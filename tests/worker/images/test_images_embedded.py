@@ -1,5 +1,7 @@
 """What a file says of itself, of files that are made here; `integration/test_embedded_exiftool.py` has real ones."""
 
+import struct
+import time
 from io import BytesIO
 
 import pytest
@@ -183,3 +185,13 @@ def test_what_we_wrote_is_nobodys() -> None:
     said = said_by(picture(xmp=packet(elements + generated)))
     assert said == Embedded(description="By a person", keywords=("theirs",))
     assert said_by(picture(xmp=packet(elements))).title == "Ours"
+
+
+def test_exif_whose_tags_all_point_at_everything_costs_only_itself() -> None:
+    count, size = 8000, 1 << 20
+    head = b"II*\0" + struct.pack("<IHHHIIHHIII", 8, 2, 0x010E, 2, 4, 0x676F64, 0x8769, 4, 1, 38, 0)
+    tags = b"".join(struct.pack("<HHII", tag, 7, size - 10, 10) for tag in range(1, count + 1))
+    exif = (head + struct.pack("<H", count) + tags).ljust(size, b"\0")
+    start = time.process_time()
+    assert decode(picture("PNG", exif=exif), Preprocess(64)).embedded == Embedded(description="dog")
+    assert time.process_time() - start < 2.0

@@ -72,3 +72,7 @@ def test_extended_datasets_are_passed_over() -> None:
 def test_broken_blocks_raise_nothing(noise: bytes, at: int) -> None:
     block = dataset(5, b"a title") + UTF8 + dataset(25, b"word")
     iim((Part(33723, block[:at] + noise + block[at:]), Part(0xED, b"Photoshop 3.0\0" + photoshop(block)[:at] + noise)))
+
+
+def test_a_block_that_is_no_metadata_is_not_read() -> None:
+    assert iim((Part(33723, dataset(5, b"a") * (1 << 20)),)).values == {}
