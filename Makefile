@@ -7,10 +7,10 @@ PHOTOS ?=
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit faults check docs bench bench-queue bench-scoring quality fmt clean
+.PHONY: help demo test test-unit faults check docs bench bench-queue bench-scoring bench-captions quality captions-by-eye fmt clean
 
 help:  ## What there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -54,8 +54,14 @@ bench-queue: $(READY)  ## What the queue and the store cost, and how soon an upl
 bench-scoring: $(READY)  ## Milliseconds an image for scoring against 20,000 and 100,000 concepts
 	$(BIN)/python scripts/bench_scoring.py
 
+bench-captions: $(READY)  ## Generated captions a second, beside a plain loop over open_clip's own forward
+	$(BIN)/python scripts/bench_captions.py
+
 quality: $(READY)  ## How good the keywords are, on labelled photographs (PHOTOS=folder with manifest.jsonl)
 	$(BIN)/python scripts/quality.py $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+captions-by-eye: $(READY)  ## What an eye said of the composed captions; fails where one was not read (PHOTOS=folder with manifest.jsonl)
+	$(BIN)/python scripts/captions.py $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 fmt: $(READY)  ## Format the code
 	$(BIN)/ruff format .

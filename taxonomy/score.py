@@ -73,7 +73,7 @@ class Scorer:
         self._prior = np.array([PRIOR[concept.tier] for concept in vocabulary.concepts], np.float32)
         runs = [vocabulary.runs(position) for position in range(len(embeddings))]
         size = np.array([sum(end - start for start, end in concept) for concept in runs])
-        self._information = _information(size)
+        self._information = information(size)
         self._wide = np.flatnonzero(size > 1)
         self._runs = np.array([bounds for wide in self._wide for run in runs[wide] for bounds in run], np.intp)
         self._first = np.cumsum([0, *(len(runs[wide]) for wide in self._wide[:-1])])
@@ -132,7 +132,7 @@ def _gain(deviation: Floats) -> Floats:
     return gain
 
 
-def _information(size: NDArray[np.int64]) -> Floats:
+def information(size: NDArray[np.int64]) -> Floats:
     """Information content (m,) of concepts by how many make up their evidence: 1 for a leaf, 0 for all there are."""
     total = len(size)
     if total == 1:

@@ -8,27 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.ports import Picture, Words
+from tasks.records import Embedded
 from taxonomy.choose import DECIMALS, Chosen
 from taxonomy.concepts import Vocabulary
 from taxonomy.limits import Limits, load_limits
-from worker.captioners import english
-from worker.captioners.mentions import THINGS, Mention, Selector
+from worker.captioners import english, facts
+from worker.captioners.mentions import Mention, Selector
+from worker.captioners.patterns import Candidate, Patterns
 
-VERSION = "composed/1"
+VERSION = "composed/2"
 
 TITLE_MENTIONS = 3
 ALT_MENTIONS = 4
-
-UNIQUE = frozenset({"sun", "moon", "sky", "earth", "Milky Way", "outdoors", "indoors"})
-"""There is one of each, which in English takes `the`."""
-SCENES = {"indoors": "indoor scene", "outdoors": "outdoor scene"}
-SCENE_ENDINGS = ("scene", "landscape", "skyline", "interior", "view")
-"""Words that already say that the whole picture is meant."""
-
-KINDS = THINGS - {"person", "body", "nature"}
-"""Facets of which the widest kind may follow a name, as on any stock site: `rose plant`, but not `rock nature`."""
-
-Candidate = tuple[Mention, ...]
+UNTITLED = "Untitled picture"
+"""The title where nothing is sure: it claims nothing, and whoever sees it knows that a person has to look."""
 
 
 class ComposedCaptioner:
@@ -62,6 +55,7 @@ class ComposedCaptioner:
         self.limits = load_limits() if limits is None else limits
         self._embeddings = embeddings
         self._selector = Selector(vocabulary, withheld)
+        self._patterns = Patterns(vocabulary)
         # The vocabulary's own fingerprint leaves out what only sentences need.
         grammars = [concept.grammar for concept in vocabulary.concepts]
         content = repr((VERSION, vocabulary.fingerprint, grammars, tuple(self.limits)))
@@ -79,12 +73,14 @@ class ComposedCaptioner:
         """
         mentions = self._selector.select(keywords, things=2 if self.vocabulary.flat else 4)
         if not mentions:
-            return None
-        ranked = self._ranked(picture.vector, mentions)
+            return self._untitled(picture.embedded) if any(english.clean(k.concept.label) for k in keywords) else None
+        around = tuple(mention for mention in mentions if mention.around)
+        ranked = self._ranked(picture.vector, [mention for mention in mentions if not mention.around] or around)
+        candidates = [candidate if candidate == around else (*candidate, *around) for candidate in ranked]
         return Words(
-            title=self._title(ranked),
-            caption=self._sentence(ranked, self.limits.caption, most=len(mentions)),
-            alt_text=self._sentence(ranked, self.limits.alt_text, most=ALT_MENTIONS),
+            title=self._title(candidates),
+            caption=self._caption(candidates, picture.embedded),
+            alt_text=self._sentence(candidates, self.limits.alt_text, most=ALT_MENTIONS),
         )
 
     def _ranked(self, embedding: NDArray[np.float32], mentions: Sequence[Mention]) -> list[Candidate]:
@@ -100,49 +96,25 @@ class ComposedCaptioner:
         return [tuple(mentions[place] for place in sets[i]) for i in np.argsort(-cosine, kind="stable")]
 
     def _title(self, ranked: Sequence[Candidate]) -> str:
-        texts = (english.plain(self._headline(candidate)) for candidate in ranked if len(candidate) <= TITLE_MENTIONS)
+        said = (self._patterns.headline(candidate) for candidate in ranked if _length(candidate) <= TITLE_MENTIONS)
+        texts = map(english.plain, said)
         return english.headline(_fitting(texts, self.limits.title), self.limits.title)
 
+    def _untitled(self, embedded: Embedded | None) -> Words:
+        """Words for a picture of which nothing is sure enough to be said."""
+        endings = (f"a picture taken{ending}" if ending else "a picture" for ending in facts.endings(embedded))
+        caption = english.sentence(_fitting(endings, self.limits.caption - 1), self.limits.caption)
+        return Words(UNTITLED, caption, "A picture.")
+
+    def _caption(self, ranked: Sequence[Candidate], embedded: Embedded | None) -> str:
+        """The sentence, with as much of place and date as there is room for."""
+        said = self._sentence(ranked, self.limits.caption, most=len(ranked[0]))
+        endings = (f"{said[:-1]}{ending}" for ending in facts.endings(embedded))
+        return english.sentence(_fitting(endings, self.limits.caption - 1), self.limits.caption)
+
     def _sentence(self, ranked: Sequence[Candidate], limit: int, most: int) -> str:
-        texts = (self._statement(candidate) for candidate in ranked if len(candidate) <= most)
+        texts = (self._patterns.statement(candidate) for candidate in ranked if _length(candidate) <= most)
         return english.sentence(_fitting(texts, limit - 1), limit)
-
-    def _headline(self, candidate: Candidate) -> str:
-        """In the manner of headlines: no articles, no commas, and never one word if there is another."""
-        setting, things = _parts(candidate)
-        names = [thing.text for thing in things]
-        if setting:
-            scene = _scene(setting)
-            if names:
-                return f"{scene} with {' and '.join(names)}"
-            return scene if " " in scene else f"{english.article(scene)} {scene}"
-        if len(names) == 1:
-            return self._alone(things[0])
-        return f"{names[0]} with {' and '.join(names[1:])}" if len(names) > 2 else " and ".join(names)
-
-    def _statement(self, candidate: Candidate) -> str:
-        """What is there, with articles; terms of a plain list, whose grammar nobody knows, without."""
-        setting, things = _parts(candidate)
-        names = [thing.text if self.vocabulary.flat else _noun(thing) for thing in things]
-        if setting:
-            scene = _scene(setting)
-            scene = f"{english.article(scene)} {scene}"
-            return f"{scene} with {english.listed(names)}" if names else scene
-        if self.vocabulary.flat or len(names) == 2:
-            return english.listed(names)
-        if len(names) == 1:
-            return names[0] if " " in names[0] else f"some {names[0]}"
-        return f"{names[0]} with {english.listed(names[1:])}"
-
-    def _alone(self, mention: Mention) -> str:
-        """Two words or more for one thing, since agencies refuse titles of one: `elephant animal`, `an architect`."""
-        if " " in mention.text or self.vocabulary.flat:
-            return mention.text
-        kind = self._selector.widest(mention) if mention.concept.facet in KINDS else None
-        if kind is not None:
-            return f"{mention.text} {english.clean(self.vocabulary.shown(kind))}"
-        noun = _noun(mention)
-        return noun if " " in noun else f"some {noun}"
 
 
 def _sets(mentions: Sequence[Mention]) -> list[list[int]]:
@@ -150,6 +122,11 @@ def _sets(mentions: Sequence[Mention]) -> list[list[int]]:
     others = range(1, len(mentions))
     sets = [[0, *more] for count in range(len(mentions)) for more in combinations(others, count)]
     return [places for places in sets if sum(mentions[place].setting for place in places) <= 1]
+
+
+def _length(candidate: Candidate) -> int:
+    """How many things and places it mentions."""
+    return sum(not mention.around for mention in candidate)
 
 
 def _fitting(texts: Iterable[str], limit: int) -> str:
@@ -160,25 +137,3 @@ def _fitting(texts: Iterable[str], limit: int) -> str:
             return text
         tried.append(text)
     return min(tried, key=len)
-
-
-def _parts(candidate: Candidate) -> tuple[Mention | None, list[Mention]]:
-    """The setting, if any, and the things."""
-    setting = next((mention for mention in candidate if mention.setting), None)
-    return setting, [mention for mention in candidate if not mention.setting]
-
-
-def _scene(mention: Mention) -> str:
-    """A setting as a noun that claims nothing of what is where: `kitchen scene`, `city skyline`."""
-    if mention.text.endswith(SCENE_ENDINGS):
-        return mention.text
-    return SCENES.get(mention.text, f"{mention.text} scene")
-
-
-def _noun(mention: Mention) -> str:
-    """A thing with its article: `an umbrella`, `grass`, `jeans`, `the sun`."""
-    if mention.text in UNIQUE:
-        return f"the {mention.text}"
-    if mention.concept.grammar == "count":
-        return f"{english.article(mention.text)} {mention.text}"
-    return mention.text
