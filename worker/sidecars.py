@@ -11,9 +11,10 @@ from tasks.generation import read_current
 from tasks.published import Human, Published, published
 from tasks.records import ImageRef, Record
 from worker.library import Library
+from worker.storage.local import LocalStore
 
 READS = 16
-"""Sidecars that are read at once: what hides a store's latency without burdening it."""
+"""Sidecars that are read at once: what hides a store's latency without burdening it. A folder has none to hide."""
 
 UNREAD_IN_A_ROW = 2 * READS
 """So many that the store did not give, one after another, mean that it is the store and not the sidecars."""
@@ -57,7 +58,7 @@ Found = Sidecar | Broken
 
 
 def records(
-    library: Library, *, generation: str | None = None, check_source: bool = False, reads: int = READS
+    library: Library, *, generation: str | None = None, check_source: bool = False, reads: int | None = None
 ) -> Iterator[Found]:
     """Every sidecar with metadata below the library's prefix, in the order of the store's listing.
 
@@ -68,13 +69,15 @@ def records(
         library: whose.
         generation: which; default: the one that serves.
         check_source: whether to look for each image, one request more, and say whether it is still the same.
-        reads: how many to read at once.
+        reads: how many to read at once; default: 1 of a folder, `READS` of other stores.
 
     Raises:
         ConfigurationError: nothing was tagged here yet, or the pointer to the generations cannot be read.
         Unavailable: the store does not answer; what was listed before has been given by then.
     """
     reader = _Reader(library, check_source, frozenset(_decided(library)))
+    if reads is None:
+        reads = 1 if isinstance(library.sidecars, LocalStore) else READS
     in_a_row = 0
     for found in _in_parallel(reader.read, _paths(library, generation or serving(library)), reads):
         unread = isinstance(found, Broken) and found.unread
@@ -176,6 +179,10 @@ def _paths(library: Library, generation: str) -> Iterator[str]:
 
 def _in_parallel(read: Callable[[str], Found | None], paths: Iterable[str], reads: int) -> Iterator[Found | None]:
     """The results in the order of the paths, which are read only as far ahead as `reads`."""
+    if reads == 1:
+        # No thread either: each of its system calls would wait for the interpreter that makes rows of what it read.
+        yield from map(read, paths)
+        return
     waiting: deque[Future[Found | None]] = deque()
     pool = ThreadPoolExecutor(reads, thread_name_prefix="sidecar")
     trouble: Unavailable | None = None
