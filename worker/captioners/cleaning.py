@@ -95,7 +95,7 @@ OPENINGS = re.compile(
 
 _CLAUSE = re.compile(
     r",|\s(?=(?:and|with|while|next to|in front of|on top of|on|in|at|by|near|behind|beside|under|over|from|that|which|"
-    r"as|for|holding|wearing|looking|to)\s)"
+    r"as|for|holding|wearing|looking)\s)"
 )
 _ITEM = re.compile(r",\s*(?=(?:an?|the|some|two|three|several)\s)")
 

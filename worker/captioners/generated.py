@@ -26,14 +26,13 @@ class Checks:
         claims: what it names is in the picture.
         neutralizer: what it says of people can be seen.
         screen: brands, offensive words, what the policy blocks.
-        whole: the vocabulary with all its kinds, and its `phrases`.
+        phrases: of the vocabulary with all its kinds.
         policy: what is denied.
     """
 
     claims: Claims
     neutralizer: Neutralizer
     screen: Screen
-    whole: Vocabulary
     phrases: Phrases
     policy: Policy
 
@@ -48,8 +47,9 @@ class Checks:
 
     def _denied(self, text: str) -> bool:
         """Whether a word of it means nothing but what the policy denies."""
+        concepts = self.phrases.vocabulary.concepts
         return any(
-            all(self.whole.concepts[position].id in self.policy.denied for position in span.positions)
+            all(concepts[position].id in self.policy.denied for position in span.positions)
             for span in self.phrases.find(tokens(text))
         )
 
@@ -64,7 +64,8 @@ def make_checks(whole: Vocabulary, told: Vocabulary, policy: Policy) -> Checks:
     strict = {text: word for text, word in screen.words.items() if word.level == "block" or "offensive" in word.kind}
     ordinary = [word for concept in whole.concepts for word in concept.words]
     screen = Screen(strict, screen.known).extended(allowed=ordinary).extended(policy.blocked, policy.unblocked)
-    return Checks(Claims(told), Neutralizer(whole, policy.personal), screen, whole, Phrases(whole), policy)
+    phrases = Phrases(whole)
+    return Checks(Claims(told), Neutralizer(phrases, policy.personal), screen, phrases, policy)
 
 
 class GeneratedCaptioner:
@@ -83,7 +84,7 @@ class GeneratedCaptioner:
         content = repr(
             (
                 (VERSION, fallback.fingerprint, generator, tuple(limits), REJECTED, FEWEST),
-                (checks.whole.fingerprint, checks.policy.fingerprint),
+                (checks.phrases.vocabulary.fingerprint, checks.policy.fingerprint),
                 (sorted(rules.words.items()), sorted(rules.names)),
                 sorted(checks.screen.words.items()),
             )

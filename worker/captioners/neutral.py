@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import NamedTuple
 
-from taxonomy.concepts import PERSONAL, TaxonomyError, Vocabulary
+from taxonomy.concepts import PERSONAL, TaxonomyError
 from taxonomy.files import read_table
 from worker.captioners import english
 from worker.captioners.phrases import Phrases
@@ -89,16 +89,16 @@ class Neutralizer:
     """Makes captions neutral.
 
     Args:
-        vocabulary: the whole one: whose concepts of personal kinds make a caption unusable, and whose longer words
-            (`baby carriage`) are let be.
+        phrases: the words of the whole vocabulary: its concepts of personal kinds make a caption unusable, and its
+            longer words (`baby carriage`) are let be.
         personal: kinds that may be named.
         rules: the tables; the shipped ones by default.
     """
 
-    def __init__(self, vocabulary: Vocabulary, personal: Collection[str] = (), rules: Rules | None = None) -> None:
-        self._vocabulary, self._personal = vocabulary, frozenset(personal)
+    def __init__(self, phrases: Phrases, personal: Collection[str] = (), rules: Rules | None = None) -> None:
+        self._phrases, self._vocabulary = phrases, phrases.vocabulary
+        self._personal = frozenset(personal)
         self._rules = load_rules() if rules is None else rules
-        self._phrases = Phrases(vocabulary)
         self._longest = max(map(len, (*self._rules.words, *self._rules.names)), default=1)
         nouns = {words[-1] for words, rules in self._rules.words.items() if any(one.use == "noun" for one in rules)}
         self._persons = GENERAL | nouns

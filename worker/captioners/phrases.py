@@ -23,6 +23,7 @@ class Phrases:
     """The words of a vocabulary, by their tokens as `taxonomy.words.tokens` makes them."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
         self._index: dict[tuple[str, ...], list[int]] = {}
         self._longest: dict[str, int] = {}
         self._spellings: dict[str, set[str]] = {}

@@ -1,0 +1,98 @@
+import pytest
+
+from taxonomy.concepts import PERSONAL
+from taxonomy.files import shipped
+from worker.captioners.neutral import Neutralizer, load_rules, with_articles
+from worker.captioners.phrases import Phrases
+
+
+@pytest.fixture(scope="module")
+def phrases() -> Phrases:
+    return Phrases(shipped())
+
+
+@pytest.fixture(scope="module")
+def neutralizer(phrases: Phrases) -> Neutralizer:
+    return Neutralizer(phrases)
+
+
+@pytest.mark.parametrize(
+    ("text", "neutral"),
+    [
+        ("a man on a horse", "a person on a horse"),
+        ("two young women with umbrellas", "two people with umbrellas"),
+        ("an asian woman eating asian food", "a person eating asian food"),
+        ("an old man on an old bench", "a person on an old bench"),
+        ("a man and a woman are sitting on a bench", "two people are sitting on a bench"),
+        ("a man with a woman is walking", "two people are walking"),
+        ("a boy and a girl and a woman with a kite", "people with a kite"),
+        ("a couple of dogs on a couch", "two dogs on a couch"),
+        ("a couple on a bench", "two people on a bench"),
+        ("a bride and groom cutting a cake", "two people cutting a cake"),
+        ("a woman holding her phone", "a person holding their phone"),
+        ("a dog looking at her", "a dog looking at them"),
+        ("the policeman rides his horse", "the police officer rides their horse"),
+        ("a black and white photo of a black man", "a black and white photo of a person"),
+        ("an old man's hand", "a person's hand"),
+        ("three men's bikes", "three people's bikes"),
+        ("a male surfer on a wave", "a surfer on a wave"),
+        ("a female lion", "a female lion"),
+        ("a baby elephant with a mother elephant", "a baby elephant with a mother elephant"),
+        ("a little girl with a teddy bear", "a person with a teddy bear"),
+        ("a pregnant woman in a yellow dress", "a person in a yellow dress"),
+        ("a muslim woman in a mosque", "a person in a mosque"),
+        ("a blind man with a dog", "a person with a dog"),
+        ("a gay couple in a park", "two people in a park"),
+        ("a family at a table", "a group of people at a table"),
+        ("a beautiful woman on a beautiful beach", "a person on a beautiful beach"),
+        ("she is riding a horse", "they are riding a horse"),
+        ("a dog, a cat and an apple", "a dog, a cat and an apple"),
+    ],
+)
+def test_what_a_picture_cannot_tell_of_people_is_not_said(neutralizer: Neutralizer, text: str, neutral: str) -> None:
+    assert neutralizer.neutral(text) == neutral
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "donald trump at a podium",
+        "michael's car in a street",
+        "the president of a bank",
+        "a famous actress on a stage",
+        "a king with a crown",
+        "he rides a horse",
+    ],
+)
+def test_a_caption_that_says_who_somebody_is_is_not_used(neutralizer: Neutralizer, text: str) -> None:
+    assert neutralizer.neutral(text) is None
+
+
+@pytest.mark.parametrize(
+    ("personal", "neutral"),
+    [
+        ({"age"}, "an old person and a child with their dog"),
+        ({"gender"}, "two people with his dog"),
+        ({"age", "gender"}, "an old man and a boy with his dog"),
+    ],
+)
+def test_a_policy_may_ask_for_personal_attributes(phrases: Phrases, personal: set[str], neutral: str) -> None:
+    assert Neutralizer(phrases, personal).neutral("an old man and a boy with his dog") == neutral
+
+
+def test_with_every_kind_asked_for_only_identity_and_opinion_go(phrases: Phrases) -> None:
+    everything = Neutralizer(phrases, PERSONAL)
+    assert everything.neutral("a beautiful asian woman with her child") == "an asian woman with her child"
+    assert everything.neutral("donald trump with a child") is None
+
+
+def test_every_rule_comes_to_an_end(neutralizer: Neutralizer) -> None:
+    for words in load_rules().words:
+        neutralizer.neutral(f"a {' '.join(words)} person on a bench with {' '.join(words)}")
+
+
+def test_articles_follow_the_sound_of_what_is_behind_them() -> None:
+    assert (
+        with_articles("A old dog and an hour with an unicorn, a people")
+        == "An old dog and an hour with a unicorn, people"
+    )
