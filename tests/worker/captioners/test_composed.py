@@ -13,7 +13,10 @@ from taxonomy import concepts, files
 from taxonomy.choose import Chosen
 from taxonomy.concepts import Concept, Vocabulary
 from taxonomy.limits import Limits, load_limits
+from worker.captioners import english
 from worker.captioners.composed import ComposedCaptioner
+from worker.captioners.mentions import Selector
+from worker.captioners.patterns import Patterns
 
 LIMITS = load_limits()
 
@@ -294,11 +297,15 @@ def test_any_word_list_makes_words_or_none(labels: list[str], score: float) -> N
 
 def test_every_concept_of_the_shipped_vocabulary_has_words() -> None:
     vocabulary = files.load()
-    captioner = ComposedCaptioner(vocabulary, embeddings(len(vocabulary.concepts), 8))
+    selector, patterns = Selector(vocabulary), Patterns(vocabulary)
     for position in range(len(vocabulary.concepts)):
-        words = captioner.caption(seen(captioner._embeddings[position]), [chosen(vocabulary, position, 0.9)])
-        assert words is not None
-        check(words)
+        keyword = chosen(vocabulary, position, 0.9)
+        mention = selector._mention(keyword) or selector._fallback(keyword)
+        assert mention is not None
+        title = english.headline(english.plain(patterns.headline((mention,))), LIMITS.title)
+        statement = patterns.statement((mention,))
+        check(Words(title, english.sentence(statement, LIMITS.caption), english.sentence(statement, LIMITS.alt_text)))
+        assert " " in title
 
 
 def test_what_a_policy_shows_under_another_s_word_is_not_said_twice() -> None:
