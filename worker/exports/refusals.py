@@ -25,7 +25,8 @@ _ADDRESS = re.compile(
     r"https?:|\bwww\.|\S@\w+\.\w|\b[\w-]+\.(?:com|net|org|info|io|co\.uk|co\.kr|kr|de|fr)\b", re.IGNORECASE
 )
 _CAMERA = re.compile(
-    r"\bf/\d|\bISO[ -]?\d{2,}|\b1/\d{2,} ?s(?:ec)?\b|\b\d{2,3} ?mm (?:f/|lens)|\b(?:DSC[NF]?|IMG|PXL|DJI)[_-]?\d{3,}"
+    r"\bf/\d|\bISO[ -]?(?:64|80|[1-9][0-9]0|[1-9][0-9]{1,2}00)\b(?<!9000)|\b1/\d{2,} ?s(?:ec)?\b"
+    r"|\b(?:at|with) (?:a )?\d{2,3} ?mm\b|\b(?:DSC[NF]?|IMG|PXL|DJI)[_-]?\d{3,}"
     r"|\b(?:Canon EOS|Nikon [DZ]\d|OLYMPUS DIGITAL CAMERA|Sony (?:A7|ILCE))",
     re.IGNORECASE,
 )

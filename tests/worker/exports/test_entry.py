@@ -124,7 +124,10 @@ def test_adobes_category_is_a_number_and_gettys_date_american() -> None:
 
 def test_the_table_of_iptc_fields_has_what_the_file_says_and_every_language() -> None:
     file = Embedded(
-        creators=("Kim, M.", "Lee"), copyright="© Kim", city="서울", country_code="KR",
+        creators=("Kim, M.", "Lee"),
+        copyright="© Kim",
+        city="서울",
+        country_code="KR",
         created="2024-05",
     )
     made = row("iptc", fitted("iptc", key="a/tree.jpg", keywords=["tree", "sky"], embedded=file))

@@ -114,7 +114,16 @@ def test_in_editorial_pictures_brands_and_people_are_what_it_is_about() -> None:
     ("rule", "text"),
     [
         *(("address", text) for text in ("Mail fox@snow.example now", "See https://a.example/b", "Photos at fox.com")),
-        *(("camera", text) for text in ("A fox taken at 1/250 s", "A fox, IMG_0042", "OLYMPUS DIGITAL CAMERA")),
+        *(
+            ("camera", text)
+            for text in (
+                "A fox taken at 1/250 s",
+                "A fox with 85mm",
+                "A fox at ISO 6400",
+                "A fox, IMG_0042",
+                "OLYMPUS DIGITAL CAMERA",
+            )
+        ),
     ],
 )
 def test_addresses_and_camera_data_in_other_forms(rule: str, text: str) -> None:
@@ -122,7 +131,13 @@ def test_addresses_and_camera_data_in_other_forms(rule: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["A café at 5 p.m. in São Paulo.", "A 9 mm drill and 1/2 of an apple.", "The ISO of a fox."]
+    "text",
+    [
+        "A café at 5 p.m. in São Paulo.",
+        "A 9 mm drill and 1/2 of an apple.",
+        "The ISO of a fox.",
+        "A 50 mm lens, ISO 9001 and ISO 9000.",
+    ],
 )
 def test_what_only_looks_like_trouble_passes(text: str) -> None:
     assert broken(entry(caption=text)) == []
