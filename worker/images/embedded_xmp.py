@@ -4,6 +4,7 @@ Read by expat, without document types, so that there are no entities. Properties
 specification part 1, 7.9); arrays, alternatives in several languages and structures are understood, qualifiers are not.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from xml.parsers import expat
@@ -50,7 +51,8 @@ _PROPERTIES = _STRUCTURES | {
     "exif:DateTimeOriginal",
     MARKS,
 }
-_ILLEGAL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF])
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]+")
+_PIECE = 64 << 10
 
 
 class _Enough(Exception):
@@ -98,7 +100,7 @@ def _text(packet: bytes) -> str:
         text = packet.decode("utf-16-le" if head[1:2] == b"\0" else "utf-16-be", "replace")
     else:
         text = packet.decode("utf-8-sig", "replace")
-    return text.translate(_ILLEGAL).strip("\ufeff \t\r\n")
+    return _ILLEGAL.sub("", text).strip("\ufeff \t\r\n")
 
 
 class _Reader:
@@ -119,7 +121,8 @@ class _Reader:
 
     def read(self, text: str) -> None:
         try:
-            self._parser.Parse(text, True)
+            for at in range(0, len(text), _PIECE):  # expat goes on to the end of a piece, whatever a handler raises
+                self._parser.Parse(text[at : at + _PIECE], at + _PIECE >= len(text))
         except (_Enough, expat.ExpatError):
             return  # what was complete before counts
 

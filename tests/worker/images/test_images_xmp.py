@@ -86,13 +86,15 @@ HOSTILE = {
     "50 MB": packet("<photoshop:City>" + "x" * (50 << 20) + "</photoshop:City>"),
     "deep": packet("<dc:title>" + "<a>" * 100_000),
     "deep, elsewhere": packet("<a>" * 100_000),
-    "a million elements": packet("<dc:subject><rdf:Bag>" + "<rdf:li/>" * 400_000 + "</rdf:Bag></dc:subject>"),
-    "a million attributes": packet("", " ".join(f"photoshop:a{i}='1'" for i in range(200_000))),
+    "many elements": packet("<dc:subject><rdf:Bag>" + "<rdf:li/>" * 400_000 + "</rdf:Bag></dc:subject>"),
+    "many attributes": packet("", " ".join(f"photoshop:a{i}='1'" for i in range(150_000))),
     "broken UTF-8": packet("<photoshop:City>x</photoshop:City>").replace(b">x<", b">B\xff\xfern<"),
     "nothing": b"",
     "zeros": bytes(100_000),
     "no XML": b"\x89PNG\r\n" * 1000,
     "half a packet": packet(CITY)[:300],
+    "one long attribute": packet("", "dc:format='" + "x" * 4_000_000 + "'"),
+    "one long comment": packet("<!--" + "x" * 4_000_000 + "-->"),
 }
 
 
