@@ -52,7 +52,7 @@ _PROPERTIES = _STRUCTURES | {
     MARKS,
 }
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]+")
-_PIECE = 64 << 10
+_PIECE = 512 << 10
 
 
 class _Enough(Exception):
