@@ -184,6 +184,7 @@ class ExifTool:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None:
             return self._process
+        self._end()
         # No configuration of the user's, which is a program; and nothing of the environment that Perl would heed.
         command = [self._program, "-config", "", "-stay_open", "True", "-@", "-"]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TMPDIR": str(self._scratch)}
@@ -228,6 +229,7 @@ class ExifTool:
             return
         process.kill()
         process.wait()
+        # Closing may flush what nobody reads any more.
         for stream in (process.stdin, process.stdout, process.stderr):
             assert stream is not None
             try:
