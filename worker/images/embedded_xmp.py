@@ -13,6 +13,7 @@ from tasks import own_words
 from worker.containers import LONGEST_PACKET
 
 MOST_ELEMENTS = 20_000
+MOST_ATTRIBUTES = 1000
 DEEPEST = 32
 LONGEST_VALUE = 64 << 10
 """Characters of one value; more of it are left out."""
@@ -51,6 +52,7 @@ _PROPERTIES = _STRUCTURES | {
     "exif:DateTimeOriginal",
     MARKS,
 }
+_PLAIN = _PROPERTIES - _STRUCTURES
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]+")
 _PIECE = 512 << 10
 
@@ -131,7 +133,7 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._elements += 1
-        if self._elements > MOST_ELEMENTS or len(self._path) >= DEEPEST:
+        if self._elements > MOST_ELEMENTS or len(self._path) >= DEEPEST or len(attributes) > MOST_ATTRIBUTES:
             raise _Enough
         if self._open or (self._path[-2:] == [f"{_RDF}RDF", f"{_RDF}Description"] and _name(name) in _PROPERTIES):
             self._open.append(_Element(name, attributes))
@@ -154,7 +156,7 @@ class _Reader:
 def _attributes(attributes: dict[str, str]) -> Iterator[_Element]:
     """Properties that are written as attributes."""
     for name, value in attributes.items():
-        if _name(name) in _PROPERTIES - _STRUCTURES:
+        if _name(name) in _PLAIN:
             yield _Element(name, text=value[:LONGEST_VALUE])
 
 
