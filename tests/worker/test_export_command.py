@@ -158,6 +158,8 @@ def test_a_broken_sidecar_is_one_reason_and_not_the_end(run: Run, folder: Path) 
     store.put(LAYOUT.done(GENERATION, ImageRef(BUCKET, "2.jpg")), b"{", if_match=None)
     result = run(folder, "--agency", "adobe")
     assert (result.status, result.reasons) == (1, [("2.jpg", "record")])
+    report = json.loads(next(line for line in result.err.splitlines() if line.startswith("{")))
+    assert (report["bucket"], report["field"]) == (BUCKET, "record")
     assert result.out.count("\r\n") == 3
 
 

@@ -56,7 +56,7 @@ def run(settings: Settings, options: Options) -> int:
         bars = stack.enter_context(console.bars())
         report = stack.enter_context(_report(options.report))
         sink = stack.enter_context(_sink(sheet, options))
-        for row in _rows(sheet, found, report, tally):
+        for row in _rows(sheet, found, library.source.bucket, report, tally):
             if row.written and sink is not None:
                 sink.write(row.cells)
             if tally.images % PROGRESS_ROWS == 0:
@@ -97,17 +97,19 @@ def _check(agency: Agency, options: Options) -> None:
         )
 
 
-def _rows(sheet: Sheet, found: Iterable[Sidecar | Broken], report: TextIO, tally: "Tally") -> Iterator[Row]:
+def _rows(
+    sheet: Sheet, found: Iterable[Sidecar | Broken], bucket: str, report: TextIO, tally: "Tally"
+) -> Iterator[Row]:
     """Each image's row; what is against it goes to the report."""
     for each in found:
         if isinstance(each, Broken):
             refused = [refusal("record", "record", each.path, each.detail, "tag it again, or remove the file")]
             tally.add(refused, written=False)
-            _tell(report, sheet.agency.name, "", each.key, refused)
+            _tell(report, sheet.agency.name, bucket, each.key, refused)
             continue
         row = sheet.add(each.published, _outdated(each))
         tally.add(row.refusals, written=row.written)
-        _tell(report, sheet.agency.name, each.record.image.bucket, each.record.image.key, row.refusals)
+        _tell(report, sheet.agency.name, bucket, each.record.image.key, row.refusals)
         yield row
 
 
