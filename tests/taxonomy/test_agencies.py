@@ -1,5 +1,6 @@
 """Agencies' rules: those that are shipped, and a customer's own."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,16 @@ def test_an_agency_that_is_not_known_is_told_with_those_that_are(tmp_path: Path)
         agencies.load("adobestock")
     with pytest.raises(TaxonomyError, match="No such file"):
         agencies.load(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize("name", agencies.names())
+def test_the_page_has_a_row_for_each_agency_with_its_numbers(name: str) -> None:
+    page = (Path(agencies.__file__).parents[1] / "docs" / "agencies.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+    agency = agencies.load(name)
+    limits = agency.limits
+    given = (limits.title, limits.caption, limits.min_keywords, limits.max_keywords, agency.file.rows)
+    numbers = set(re.findall(r"\d+", row.replace(",", "")))
+    assert {str(number) for number in given if number is not None} <= numbers
+    assert all(f in row for f in agency.formats)
+    assert f"{agency.megapixels:g} megapixels" in row or not agency.megapixels
