@@ -33,9 +33,11 @@ ENTRYPOINT ["weed"]
 STOPSIGNAL SIGTERM
 
 FROM ${PYTHON} AS stockmeta
+# Such as libimage-exiftool-perl, for `stockmeta write --embed`.
+ARG PACKAGES=
 # A first process that reaps what crashed decoders leave behind, and hands SIGTERM on.
 RUN apt-get update \
-    && apt-get install --no-install-recommends --yes tini \
+    && apt-get install --no-install-recommends --yes tini ${PACKAGES} \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin stockmeta \
     && install -d -o stockmeta -g stockmeta /cache

@@ -70,7 +70,8 @@ def embed(
     written = tool.write(data, SUFFIXES[kind], blocks)
     _require_same_picture(data, written, kind)
     if blocks.xmp is not None:
-        require_as_meant(tool.read(written, SUFFIXES[kind]).xmp, merged)
+        there = blocks.xmp if blocks.xmp in written else tool.read(written, SUFFIXES[kind]).xmp
+        require_as_meant(there, merged)
     changed = merged.changed or (("description",) if blocks.description is not None else ("iim",))
     return Embedded(written, replace(merged, changed=changed))
 

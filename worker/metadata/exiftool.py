@@ -35,8 +35,11 @@ INSTALL = (
 _LAUNCH = """
 import ctypes, os, resource, signal, sys
 parent, memory, program, *arguments = sys.argv[1:]
-resource.setrlimit(resource.RLIMIT_AS, (int(memory),) * 2)
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+for limit, value in (resource.RLIMIT_AS, int(memory)), (resource.RLIMIT_CORE, 0):
+    try:
+        resource.setrlimit(limit, (value, value))
+    except (ValueError, OSError):
+        pass  # it is lower already, or the system has none
 try:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 except AttributeError:
@@ -79,7 +82,7 @@ class ExifTool:
         found = shutil.which(program)
         if found is None:
             raise ConfigurationError(f"there is no {program!r}, which writes metadata into images: {INSTALL}")
-        self._program = str(Path(found).resolve())
+        self._program = str(Path(found).absolute())
         self._seconds = seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None

@@ -14,6 +14,8 @@ MOST_BYTES = 4 << 20
 """Lightroom's history of a picture's edits may take hundreds of kilobytes."""
 MOST_DEPTH = 64
 MOST_NODES = 200_000
+MOST_ATTRIBUTES = 2000
+"""Of one element; Lightroom writes its settings as a few hundred."""
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEXT = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"}
@@ -56,12 +58,14 @@ def _inspect(data: bytes) -> int:
     """
     depth = nodes = root = 0
 
-    def start(*_: object) -> None:
+    def start(_: str, attributes: dict[str, str]) -> None:
         nonlocal depth, nodes
         depth += 1
         nodes += 1
-        if depth > MOST_DEPTH or nodes > MOST_NODES:
-            raise refused(f"it has more than {MOST_DEPTH} levels or {MOST_NODES} elements")
+        if depth > MOST_DEPTH or nodes > MOST_NODES or len(attributes) > MOST_ATTRIBUTES:
+            raise refused(
+                f"it has more than {MOST_DEPTH} levels, {MOST_NODES} elements or {MOST_ATTRIBUTES} attributes of one"
+            )
 
     def end(*_: object) -> None:
         nonlocal depth, root

@@ -111,6 +111,7 @@ OUTSIDE = b'<!DOCTYPE r SYSTEM "http://example.com/x.dtd"><r/>'
         (OUTSIDE, "DTD"),
         (b"<a>" * (MOST_DEPTH + 1) + b"</a>" * (MOST_DEPTH + 1), "levels"),
         (b"<a>" + b"<b/>" * 200_001 + b"</a>", "elements"),
+        (b"<a " + b" ".join(b'a%d=""' % n for n in range(3000)) + b"/>", "attributes"),
         (b"<a>" + b" " * MOST_BYTES + b"</a>", "bytes"),
         (b"<a>&nothing;</a>", "not XML"),
         (b"", "not XML"),
