@@ -219,6 +219,20 @@ def _said(value: object) -> bool:
     return bool(str(value or "").strip()) and value not in ("OLYMPUS DIGITAL CAMERA", "null")
 
 
+def test_what_follows_a_picture_stays(tool: ExifTool) -> None:
+    film = b"\0\0\0\x18ftypmp42" + bytes(500)
+    assert embed(picture("JPEG") + film, "JPEG", VALUES, Merge.KEEP, tool).data.endswith(film)
+    second = Image.new("RGB", (64, 48), "red")
+    both = picture("MPO", save_all=True, append_images=[second])
+    assert same(both, embed(both, "JPEG", VALUES, Merge.KEEP, tool).data)
+
+
+def test_makers_notes_that_would_be_lost_are_not_risked(shared_photos: Path, tool: ExifTool) -> None:
+    (path,) = shared_photos.rglob("*Kodak_PIXPRO_FZ201.jpg")
+    with pytest.raises(BesideOnly, match="MakerNotes"):
+        embed(path.read_bytes(), "JPEG", VALUES, Merge.REPLACE, tool)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_hostile_xmp_is_refused(kind: str, tool: ExifTool) -> None:
     packet = b'<!DOCTYPE x [<!ENTITY a "ha">]><x:xmpmeta xmlns:x="adobe:ns:meta/">&a;</x:xmpmeta>'
@@ -226,8 +240,10 @@ def test_hostile_xmp_is_refused(kind: str, tool: ExifTool) -> None:
         embed(picture(kind, xmp=packet), kind, VALUES, Merge.REPLACE, tool)
 
 
-def test_files_that_are_none_are_refused(tool: ExifTool) -> None:
-    with pytest.raises(Rejected):
+def test_what_exiftool_cannot_write_goes_beside_it(tool: ExifTool) -> None:
+    with pytest.raises(BesideOnly, match="BigTIFF"):
+        embed(picture("TIFF", big_tiff=True), "TIFF", VALUES, Merge.KEEP, tool)
+    with pytest.raises(BesideOnly):
         embed(b"\xff\xd8\xff\xe0 no picture at all", "JPEG", VALUES, Merge.KEEP, tool)
     # The one after is none the worse for it.
     assert embed(picture("JPEG"), "JPEG", VALUES, Merge.KEEP, tool).merged.changed

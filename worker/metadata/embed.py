@@ -46,8 +46,8 @@ def embed(
         elsewhere: what else is known to be a person's.
 
     Raises:
-        BesideOnly: it has more metadata than can be written back in one piece.
-        Rejected: exiftool cannot read or write it, its XMP is hostile, or the picture would not be the same after.
+        BesideOnly: exiftool cannot write it, or it has more metadata than can be written back in one piece.
+        Rejected: exiftool cannot read it, its XMP is hostile, or the picture would not be the same after.
         Crashed: exiftool ended, or took too long.
         Unavailable: no room for temporary files.
     """
@@ -67,7 +67,10 @@ def embed(
         return Embedded(data, merged)
     if kind == "JPEG" and blocks.xmp is not None and len(blocks.xmp) > MOST_JPEG:
         raise BesideOnly("its XMP would be too long for a JPEG")
-    written = tool.write(data, SUFFIXES[kind], blocks)
+    try:
+        written = tool.write(data, SUFFIXES[kind], blocks)
+    except Rejected as error:
+        raise BesideOnly(error.detail) from error
     _require_same_picture(data, written, kind)
     if blocks.xmp is not None:
         there = blocks.xmp if blocks.xmp in written else tool.read(written, SUFFIXES[kind]).xmp
