@@ -95,7 +95,7 @@ class ExifTool:
     def read(self, data: bytes, suffix: str) -> Blocks:
         """The metadata of a file, whose format has this suffix. Raises `Rejected`, `Crashed`, `Unavailable`."""
         with self._lock:
-            image = self._put(f"image{suffix}", data)
+            image = self._put_image(suffix, data)
             arguments = ["-j", "-b", "-a", "-G4", "-XMP", "-IPTC", "-IFD0:ImageDescription", "-XMP-xmpNote:all"]
             output = self._execute([*arguments, str(image)])
         try:
@@ -119,7 +119,7 @@ class ExifTool:
         """A file with other blocks; those that are `None` stay. Raises `Rejected`, `Crashed`, `Unavailable`."""
         arguments = ["-overwrite_original", "-api", "PNGEarlyXMP=1", "-charset", "exif=UTF8"]
         with self._lock:
-            image = self._put(f"image{suffix}", data)
+            image = self._put_image(suffix, data)
             if blocks.xmp is not None:
                 arguments.append(f"-XMP<={self._put('xmp', blocks.xmp)}")
             if blocks.iim is not None:
@@ -145,6 +145,12 @@ class ExifTool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _put_image(self, suffix: str, data: bytes) -> Path:
+        # What one that ended left half written, the next takes for another's work in progress, for ever.
+        for left in self._scratch.glob("*"):
+            left.unlink(missing_ok=True)
+        return self._put(f"image{suffix}", data)
 
     def _put(self, name: str, data: bytes) -> Path:
         path = self._scratch / name
