@@ -7,7 +7,20 @@ from functools import cached_property
 from tasks.embedded_words import FileWords, words_of
 from tasks.inference import Scored
 from tasks.ports import Captioner, Picture
-from tasks.records import Category, Embedded, Flag, Image, ImageRef, Keyword, Outcome, Record, Source, Status, Visual
+from tasks.records import (
+    UNTITLED,
+    Category,
+    Embedded,
+    Flag,
+    Image,
+    ImageRef,
+    Keyword,
+    Outcome,
+    Record,
+    Source,
+    Status,
+    Visual,
+)
 from taxonomy.categories import Categorizer
 from taxonomy.choose import Chooser, Chosen
 from taxonomy.concepts import Vocabulary
@@ -55,7 +68,7 @@ class Describer:
         if embedded is not None and embedded.keywords:
             keywords = self._file_words.merged(embedded.keywords, keywords, scored.raw)
             flags += self._file_words.flags(embedded.keywords)
-            words = words or words_of(embedded)
+            words = words_of(embedded) if words is None or words.title == UNTITLED else words
         return replace(
             blank(self.provenance, image, Status.TAGGED if keywords else Status.EMPTY),
             reason=None if keywords else "no_evidence",

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 import msgspec
 
-from tasks.records import Category, Embedded, Flag, Image, Keyword, Record, Source
+from tasks.records import UNTITLED, Category, Embedded, Flag, Image, Keyword, Record, Source
 
 OWN_WORD = "embedded:"
 """What the id of a keyword begins with that is a word of the file's and no concept."""
@@ -92,11 +92,12 @@ def published(record: Record, human: Human | None = None) -> Published:
     """What leaves the system of a record: each text from the strongest source that has one."""
     decided = human or Human()
     embedded = record.embedded or Embedded()
+    titled = record.title != UNTITLED
     return Published(
         image=record.image,
-        title=_text(decided.title, embedded.title or embedded.headline, record.title),
-        caption=_text(decided.caption, embedded.description, record.caption),
-        alt_text=_text(decided.alt_text, embedded.alt_text, record.alt_text),
+        title=_text(decided.title, embedded.title or embedded.headline, record.title if titled else None),
+        caption=_text(decided.caption, embedded.description, record.caption if titled else None),
+        alt_text=_text(decided.alt_text, embedded.alt_text, record.alt_text if titled else None),
         keywords=tuple(_keywords(record, decided, embedded)),
         categories=record.categories,
         flags=record.flags,

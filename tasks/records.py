@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 SCHEMA: Literal["stockmeta/1"] = "stockmeta/1"
 
 
+UNTITLED = "Untitled picture"
+"""The title of a picture of which nothing is sure enough to be said; its texts never leave the system."""
+
+
 class Status(StrEnum):
     """What became of one image."""
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.published import Human, Text, published
-from tasks.records import Embedded, Record, Source
+from tasks.records import UNTITLED, Embedded, Record, Source
 from tests.worker.libraries import keyword, record
 
 
@@ -28,6 +28,13 @@ def test_a_headline_stands_in_for_a_title_and_nothing_for_nothing() -> None:
     found = published(record(caption=None, embedded=Embedded(headline="At the lake")))
     assert found.title == Text("At the lake", "embedded")
     assert found.caption is None
+
+
+def test_what_stands_for_nothing_sure_does_not_leave() -> None:
+    made = record(title=UNTITLED, caption="A picture taken in Busan.", alt_text="A picture.")
+    found = published(made)
+    assert (found.title, found.caption, found.alt_text) == (None, None, None)
+    assert published(made, Human(title="Harbor at dusk")).title == Text("Harbor at dusk", "human")
 
 
 def test_the_files_own_words_come_first_and_each_word_once() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.ports import Picture, Words
-from tasks.records import Embedded
+from tasks.records import UNTITLED, Embedded
 from taxonomy.choose import DECIMALS, Chosen
 from taxonomy.concepts import Vocabulary
 from taxonomy.limits import Limits, load_limits
@@ -20,8 +20,6 @@ VERSION = "composed/2"
 
 TITLE_MENTIONS = 3
 ALT_MENTIONS = 4
-UNTITLED = "Untitled picture"
-"""The title where nothing is sure: it claims nothing, and whoever sees it knows that a person has to look."""
 
 
 class ComposedCaptioner:
