@@ -18,9 +18,9 @@ MOST_ATTRIBUTES = 2000
 """Of one element; Lightroom writes its settings as a few hundred."""
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_TEXT = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"}
+_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"})
 # An attribute's tabs and line ends are spaces to a reader, unless they are escaped.
-_ATTRIBUTE = {**_TEXT, '"': "&quot;", "\t": "&#x9;", "\n": "&#xA;"}
+_ATTRIBUTE = _TEXT | str.maketrans({'"': "&quot;", "\t": "&#x9;", "\n": "&#xA;"})
 
 
 def clean(text: str) -> str:
@@ -97,13 +97,13 @@ def serialize(node: minidom.Node) -> str:
 
 def _pieces(node: minidom.Node) -> Iterator[str]:
     if isinstance(node, minidom.Text):  # and CDATASection, which means the same
-        yield _escaped(node.data, _TEXT)
+        yield node.data.translate(_TEXT)
     elif isinstance(node, minidom.Comment):
         yield f"<!--{node.data}-->"
     elif isinstance(node, minidom.ProcessingInstruction):
         yield f"<?{node.target} {node.data}?>"
     elif isinstance(node, minidom.Element):
-        attributes = "".join(f' {name}="{_escaped(value, _ATTRIBUTE)}"' for name, value in node.attributes.items())
+        attributes = "".join(f' {name}="{value.translate(_ATTRIBUTE)}"' for name, value in node.attributes.items())
         if not node.childNodes:
             yield f"<{node.tagName}{attributes}/>"
             return
@@ -111,7 +111,3 @@ def _pieces(node: minidom.Node) -> Iterator[str]:
         for child in node.childNodes:
             yield from _pieces(child)
         yield f"</{node.tagName}>"
-
-
-def _escaped(text: str, table: dict[str, str]) -> str:
-    return "".join(table.get(character, character) for character in text)

@@ -56,6 +56,7 @@ class Packet:
         if len(found) != 1:
             raise refused(f"it has {len(found)} rdf:RDF elements, and needs one")
         self._rdf = found[0]
+        self._rdf_prefix = self._prefix(RDF, self._rdf)
 
     def to_bytes(self) -> bytes:
         """UTF-8, in a wrapper."""
@@ -114,13 +115,13 @@ class Packet:
             self._remove(which)
 
     def _fill(self, which: Property, kind: Literal["Bag", "Alt"], values: Sequence[tuple[str, str | None]]) -> None:
-        array = self._element(RDF, kind)
+        array = self._element(kind)
         self._new(which).appendChild(array)
         for value, language in values:
             self._append(array, value, language)
 
     def _append(self, array: minidom.Element, value: str, language: str | None = None) -> None:
-        item = self._element(RDF, "li")
+        item = self._element("li")
         if language is not None:
             item.setAttributeNS(XML, "xml:lang", clean(language))
         item.appendChild(self._document.createTextNode(clean(value)))
@@ -131,8 +132,8 @@ class Packet:
         self._remove(which)
         home = next(self._descriptions(), None)
         if home is None:
-            home = self._element(RDF, "Description")
-            home.setAttributeNS(RDF, f"{self._prefix(RDF, self._rdf)}:about", "")
+            home = self._element("Description")
+            home.setAttributeNS(RDF, f"{self._rdf_prefix}:about", "")
             self._rdf.appendChild(home)
         made = self._document.createElementNS(which.namespace, f"{self._prefix(which.namespace, home)}:{which.name}")
         home.appendChild(made)
@@ -158,8 +159,8 @@ class Packet:
     def _descriptions(self) -> Iterator[minidom.Element]:
         return (node for node in _children(self._rdf) if (node.namespaceURI, node.localName) == (RDF, "Description"))
 
-    def _element(self, namespace: str, name: str) -> minidom.Element:
-        return self._document.createElementNS(namespace, f"{self._prefix(namespace, self._rdf)}:{name}")
+    def _element(self, name: str) -> minidom.Element:
+        return self._document.createElementNS(RDF, f"{self._rdf_prefix}:{name}")
 
     def _prefix(self, namespace: str, home: minidom.Element) -> str:
         """A prefix that stands for a namespace at a node: one that does already, or a new one that is free there."""
