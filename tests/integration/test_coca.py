@@ -37,7 +37,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def encoder(folder: Path, cache_dir: Path) -> OpenClipEncoder:
-    return OpenClipEncoder(f"local-dir:{folder}", "torch", cache_dir, threads=2)
+    return OpenClipEncoder(f"local-dir:{folder}", "torch", cache_dir, threads=1)
 
 
 @pytest.fixture(scope="session")
@@ -282,7 +282,7 @@ def test_a_candidates_score_is_its_cosine_with_the_picture(encoder: OpenClipEnco
 
 @pytest.mark.parametrize("engine", ["torch", "openvino-fp32"])
 def test_sharing_the_encoders_pass_equals_a_pass_of_its_own(folder: Path, cache_dir: Path, engine: str) -> None:
-    tower = OpenClipEncoder(f"local-dir:{folder}", engine, cache_dir, threads=2)
+    tower = OpenClipEncoder(f"local-dir:{folder}", engine, cache_dir, threads=1)
     pixels = random_pixels(3, 32)
     encoded = tower.encode(pixels)
     shared = generator_of(tower, DECODING).generate(pixels, encoded)
@@ -302,7 +302,9 @@ def test_pixels_of_another_encoder_are_scaled(encoder: OpenClipEncoder) -> None:
 
 def test_the_fingerprint_knows_weights_and_decoding(encoder: OpenClipEncoder, tmp_path: Path, cache_dir: Path) -> None:
     other = {**COCA, "multimodal_cfg": {**COCA["multimodal_cfg"], "layers": 1}}
-    tower = OpenClipEncoder(f"local-dir:{save_model(tmp_path / 'other', other, TINY_PREPROCESS)}", "torch", cache_dir)
+    tower = OpenClipEncoder(
+        f"local-dir:{save_model(tmp_path / 'other', other, TINY_PREPROCESS)}", "torch", cache_dir, threads=1
+    )
     generators = [
         generator_of(encoder, DECODING),
         generator_of(encoder, replace(DECODING, beams=2)),
@@ -315,7 +317,9 @@ def test_the_fingerprint_knows_weights_and_decoding(encoder: OpenClipEncoder, tm
 
 
 def test_what_is_no_coca_is_refused(tmp_path: Path, cache_dir: Path) -> None:
-    clip = OpenClipEncoder(f"local-dir:{save_model(tmp_path / 'clip', TINY, TINY_PREPROCESS)}", "torch", cache_dir)
+    clip = OpenClipEncoder(
+        f"local-dir:{save_model(tmp_path / 'clip', TINY, TINY_PREPROCESS)}", "torch", cache_dir, threads=1
+    )
     with pytest.raises(ConfigurationError, match="cannot write captions: it is no CoCa"):
         generator_of(clip, DECODING)
 

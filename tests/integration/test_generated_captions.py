@@ -31,7 +31,12 @@ def settings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
     base = tmp_path_factory.mktemp("settings")
     (base / "words.txt").write_text(WORDS, "utf-8")
     return load_settings(
-        model="fake", vocabulary=base / "words.txt", captioner=f"local-dir:{folder}", cache_dir=base, engine="torch"
+        model="fake",
+        vocabulary=base / "words.txt",
+        captioner=f"local-dir:{folder}",
+        cache_dir=base,
+        engine="torch",
+        inference_threads=1,
     )
 
 

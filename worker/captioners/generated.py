@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.ports import Captioner, Picture, Words
+from tasks.records import Embedded
 from taxonomy.choose import Chosen
 from taxonomy.concepts import Vocabulary
 from taxonomy.limits import Limits
 from taxonomy.policy import Policy
 from taxonomy.words import Screen, load_screen, tokens
-from worker.captioners import cleaning
+from worker.captioners import cleaning, facts
 from worker.captioners.claims import FEWEST, REJECTED, Claims
 from worker.captioners.neutral import Neutralizer, load_rules
 from worker.captioners.phrases import Phrases
@@ -71,6 +72,8 @@ def make_checks(whole: Vocabulary, told: Vocabulary, policy: Policy) -> Checks:
 class GeneratedCaptioner:
     """Keeps the contract of `tasks.ports.Captioner`.
 
+    The caption ends with place and date, if the file itself says them.
+
     Args:
         fallback: where no candidate passes.
         checks: what candidates have to pass.
@@ -98,7 +101,13 @@ class GeneratedCaptioner:
             if line and (title := cleaning.title(line, self._limits.title)):
                 return Words(
                     title=title,
-                    caption=cleaning.sentence(line, self._limits.caption),
+                    caption=self._caption(line, picture.embedded),
                     alt_text=cleaning.sentence(line, self._limits.alt_text),
                 )
         return self._fallback.caption(picture, keywords)
+
+    def _caption(self, line: str, embedded: Embedded | None) -> str:
+        """The sentence, with as much of place and date as there is room for."""
+        said = cleaning.sentence(line, self._limits.caption)
+        longer = (f"{said[:-1]}{ending}." for ending in facts.endings(embedded))
+        return next((text for text in longer if len(text) <= self._limits.caption), said)

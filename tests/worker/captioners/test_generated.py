@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tasks.ports import Captioner, Picture, Words
-from tasks.records import Candidate
+from tasks.records import Candidate, Embedded
 from taxonomy.choose import Chosen
 from taxonomy.files import shipped
 from taxonomy.limits import load_limits
@@ -99,6 +99,12 @@ def test_texts_keep_the_limits(checks: Checks) -> None:
     assert "," not in words.title
     assert len(words.caption) <= limits.caption
     assert len(words.alt_text) <= limits.alt_text
+
+
+def test_a_caption_ends_with_what_the_file_says_of_place_and_date(checks: Checks) -> None:
+    told = replace(picture("a dog on a couch"), embedded=Embedded(city="Paris", country="France", created="2024-05"))
+    words = captioner(checks).caption(told, [])
+    assert words == Words("Dog on a couch", "A dog on a couch in Paris, France, in May 2024.", "A dog on a couch.")
 
 
 def test_the_fingerprint_knows_generator_fallback_and_policy(checks: Checks) -> None:
