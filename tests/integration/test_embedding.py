@@ -278,7 +278,9 @@ def test_a_crash_fails_one_image_and_the_next_has_a_new_process() -> None:
         assert embed(picture("JPEG"), "JPEG", VALUES, Merge.KEEP, own).merged.changed
 
 
-def test_it_ends_with_its_parent() -> None:
+def test_it_ends_with_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A process that is killed leaves its folder behind.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     code = "import os, time\nfrom worker.metadata.exiftool import ExifTool\ntool = ExifTool()\n"
     code += "print(tool._process.pid, flush=True)\nos.kill(os.getpid(), 9)"
     command = [module.sys.executable, "-c", code]
