@@ -31,6 +31,8 @@ _CAMERA = re.compile(
     re.IGNORECASE,
 )
 _MEGA = 1e6
+_SENT_AS = {"MPO": "JPEG"}
+"""What a format is to an agency: phones write JPEG files with further pictures at their end, which Pillow calls MPO."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,10 @@ def _filename(entry: Entry, agency: Agency) -> Iterator[Refusal]:
 
 def _image(entry: Entry, agency: Agency) -> Iterator[Refusal]:
     image = entry.image
-    if agency.formats and (image.format or "") not in agency.formats:
+    kind = image.format or "unknown"
+    if agency.formats and not {kind, _SENT_AS.get(kind)} & set(agency.formats):
         reason = f"it takes {' and '.join(agency.formats)}"
-        yield refusal("format", "image", image.format or "unknown", reason, "convert the picture")
+        yield refusal("format", "image", kind, reason, "convert the picture")
     pixels = (image.stored_width or 0) * (image.stored_height or 0)
     if pixels < agency.megapixels * _MEGA:
         shown = f"{image.stored_width} x {image.stored_height}"
@@ -127,7 +130,8 @@ def _lengths(entry: Entry, agency: Agency) -> Iterator[Refusal]:
             reason = f"a {name} has at most {most} characters, and this one has {len(text)}"
             yield refusal(f"{name}_length", name, text, reason, "shorten it")
         if 0 < len(text.split()) < agency.words:
-            yield refusal(f"{name}_words", name, text, "one word is too few", "say what the picture shows")
+            reason = f"a {name} has at least {agency.words} words"
+            yield refusal(f"{name}_words", name, text, reason, "say what the picture shows")
     least = agency.limits.min_title
     if agency.has("title") and entry.title and least is not None and len(entry.title) < least:
         yield refusal("title_length", "title", entry.title, f"a title has at least {least} characters", "lengthen it")
