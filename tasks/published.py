@@ -3,6 +3,7 @@
 Pure functions of a record and of the human document beside it; `worker.sidecars` reads both.
 """
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,7 +45,10 @@ class Human:
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         """Inverse of `to_json`; fields may be missing. Raises `ValueError`, saying where, if it is nothing such."""
-        return msgspec.json.decode(text, type=cls)
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except RecursionError:
+            raise ValueError("it is nested too deep") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,7 @@ def _concept(keyword: Keyword) -> str | None:
 @lru_cache(1 << 16)
 def _same(word: str) -> str:
     """What two spellings of one word have in common. Kept, since keywords repeat from picture to picture."""
-    return " ".join(word.casefold().split())
+    return " ".join(unicodedata.normalize("NFC", word).casefold().split())
 
 
 def _language(word: str) -> str:

@@ -1,5 +1,7 @@
 """What leaves the system: whose words win, and which keywords come first."""
 
+import unicodedata
+
 import pytest
 
 from tasks.published import Human, Text, published
@@ -81,3 +83,10 @@ def test_a_document_of_decisions_is_read_leniently_and_written_exactly() -> None
     for broken in ('{"schema": "stockmeta-human/2"}', '{"title": 3}', "[]", "", b"\xff"):
         with pytest.raises(ValueError):
             Human.from_json(broken)
+
+
+def test_composed_and_decomposed_letters_are_the_same_word() -> None:
+    made = record(keywords=[keyword(1, "bridge", ko="다리"), keyword(2, "river", ko="강")])
+    apart = unicodedata.normalize("NFD", "다리")
+    assert words(made, Human(rejected=(apart,))) == ["river"]
+    assert words(made, Human(keywords=(apart,))) == ["bridge"]

@@ -126,3 +126,11 @@ def test_a_library_without_sidecars_says_what_to_do() -> None:
     empty = Library(MemoryStore(BUCKET), "", MemoryStore("sidecars"), Layout(""))
     with pytest.raises(ConfigurationError, match="--output"):
         list(records(empty))
+
+
+def test_what_is_nested_too_deep_is_one_images_trouble() -> None:
+    deep = b'{"unknown":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    made = library([record("a.jpg"), record("b.jpg")])
+    made.sidecars.put(made.layout.human(ImageRef(BUCKET, "a.jpg")), deep, if_match=None)
+    made.sidecars.put(done(made, "c.jpg"), deep, if_match=None)
+    assert [type(each) for each in records(made)] == [Broken, Sidecar, Broken]
