@@ -25,6 +25,8 @@ LEAST_WORDS = 3
 """A description of fewer says nothing."""
 
 _CREATED = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:[T ].*)?)?)?", re.ASCII)
+_MONTHS_IN_CAPITALS = tuple(month.upper() for month in MONTHS)
+_DASH = re.compile(r"\s[–—-]\s")
 _WORD = re.compile(r"[^\W_]+")
 _UNITED_STATES = frozenset({"us", "usa", "u.s.", "u.s.a.", "united states", "united states of america"})
 
@@ -88,14 +90,9 @@ def editorial(description: str, embedded: Embedded | None, limit: int | None, to
     where = place(file)
     if isinstance(where, Refusal):
         return where
-    text = one_line(description).rstrip(". ")
-    said = _spaced(text)
-    tail = "" if f" {when.year} " in said else f" {when.phrase}"
-    if _spaced(where.city or where.region) not in said:
-        tail += f" in {where.phrase}"
+    text = _without_dateline(one_line(description)).rstrip(". ")
     head = f"{where.dateline} – {when.dateline}: "
-    room = None if limit is None else limit - len(head) - len(tail) - 1
-    factual = cut(text, max(room, 0)) if room is not None else text
+    factual, tail = _sentence(text, when, where, None if limit is None else limit - len(head) - 1)
     if len(factual.split()) < min(LEAST_WORDS, len(text.split())) or not factual:
         return refusal(
             *("editorial_length", "caption", description),
@@ -103,6 +100,32 @@ def editorial(description: str, embedded: Embedded | None, limit: int | None, to
             "shorten the caption, or what the file says of its place",
         )
     return f"{head}{factual}{tail}."
+
+
+def _without_dateline(text: str) -> str:
+    """Without the dateline that a person gave it already."""
+    head, colon, rest = text.partition(": ")
+    dated = any(word in (*_MONTHS_IN_CAPITALS, "CIRCA") for word in _WORD.findall(head))
+    return rest if colon and dated and head.isupper() and _DASH.search(head) else text
+
+
+def _sentence(text: str, when: Taken, where: Where, limit: int | None) -> tuple[str, str]:
+    """As much of the text as there is room for, and what it does not say of date and place."""
+    factual, tail = text, _unsaid(text, when, where)
+    while limit is not None:
+        factual = cut(text, max(limit - len(tail), 0))
+        # What was cut off may have been what said the date or the place.
+        needed = _unsaid(factual, when, where)
+        if needed == tail:
+            break
+        tail = needed
+    return factual, tail
+
+
+def _unsaid(text: str, when: Taken, where: Where) -> str:
+    said = _spaced(text)
+    date_ = "" if f" {when.year} " in said else f" {when.phrase}"
+    return date_ if _spaced(where.city or where.region) in said else f"{date_} in {where.phrase}"
 
 
 def _spaced(text: str) -> str:

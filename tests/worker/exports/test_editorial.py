@@ -96,3 +96,21 @@ def test_the_description_is_shortened_and_date_and_place_are_not() -> None:
     )
     assert len(text) <= 108
     assert rule(limit=70, **BERLIN, created="2024-05-14") == "editorial_length"
+
+
+def test_what_is_cut_off_with_the_end_of_the_description_is_said_all_the_same() -> None:
+    long = "People and their bicycles cross an old bridge of stone and steel, in the summer of 2024, in Berlin."
+    text = made(limit=120, text=long, **BERLIN, created="2024-05-14")
+    assert text.endswith(" on May 14, 2024 in Berlin, Germany.")
+    assert text.startswith("BERLIN, GERMANY – MAY 14: People and their bicycles cross")
+    assert len(text) <= 120
+
+
+@pytest.mark.parametrize("dateline", ["BERLIN, GERMANY - MAY 14, 2024: ", "BERLIN – CIRCA 2024: "])
+def test_a_dateline_that_a_person_wrote_is_not_there_twice(dateline: str) -> None:
+    assert made(text=dateline + TEXT, **BERLIN, created="2024-05-14") == made(**BERLIN, created="2024-05-14")
+
+
+@pytest.mark.parametrize("text", ["NASA - ESA: a joint mission", "May 14 - a day: people walk", "MAY 14: people walk"])
+def test_what_is_no_dateline_stays(text: str) -> None:
+    assert f": {text} on May" in made(text=text, **BERLIN, created="2024-05-14")
