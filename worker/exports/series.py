@@ -8,6 +8,9 @@ from worker.exports.texts import cut
 KEYWORDS = 12
 """So many keywords are tried before the place, and then a number."""
 
+LEAST_KEPT = 12
+"""Characters of a title that stay: an addition that leaves no room for them is none."""
+
 
 class Titles:
     """The titles of one export, as hashes, so that a million of them fit in memory.
@@ -33,8 +36,11 @@ class Titles:
             return title
         joint = " - " if "," in forbidden else ", "
         for addition in _additions(entry, title, forbidden):
-            longer = f"{cut(title, None if limit is None else limit - len(joint) - len(addition))}{joint}{addition}"
-            if (limit is None or len(longer) <= limit) and not self._is_taken(longer):
+            room = len(title) if limit is None else limit - len(joint) - len(addition)
+            if room < min(len(title), LEAST_KEPT):
+                continue
+            longer = f"{cut(title, room)}{joint}{addition}"
+            if not self._is_taken(longer):
                 return longer
         return self._numbered(title, limit)
 
@@ -58,7 +64,10 @@ class Titles:
 def _additions(entry: Entry, title: str, forbidden: str) -> Iterator[str]:
     """What may tell a picture from others of its title."""
     title = title.casefold()
-    fresh = (word for word in entry.keywords if word.casefold() not in title)
+    # "Outdoor scene, outdoors" tells nothing apart.
+    said = title.split()
+    folded = ((word, word.casefold()) for word in entry.keywords)
+    fresh = (word for word, plain in folded if plain not in title and plain.removesuffix("s") not in said)
     for _, word in zip(range(KEYWORDS), fresh, strict=False):
         if not any(character in forbidden for character in word):
             yield word

@@ -57,3 +57,11 @@ def test_ten_thousand_of_one_title_take_no_time_and_are_all_distinct() -> None:
 
 def test_no_title_stays_none() -> None:
     assert titles([entry(""), entry("")]) == ["", ""]
+
+
+def test_an_addition_that_would_leave_nothing_of_the_title_is_none() -> None:
+    assert titles([entry("Red fox in deep snow", "x" * 17, "forest")] * 2, limit=20)[1] == "Red fox, forest"
+
+
+def test_a_keyword_that_the_title_has_in_the_singular_tells_nothing_apart() -> None:
+    assert titles([entry("Outdoor scene", "outdoors", "snow")] * 2)[1] == "Outdoor scene, snow"
