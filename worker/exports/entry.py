@@ -76,7 +76,7 @@ def _first(*texts: Text | None) -> str:
 def _title(text: str, agency: Agency) -> str:
     title = text.rstrip(".")
     if agency.forbidden and not is_list(title):
-        title = without(title.replace("&", " and "), agency.forbidden)
+        title = one_line(without(title.replace("&", " and "), agency.forbidden))
     return cut(title, agency.limits.title)
 
 
@@ -110,7 +110,7 @@ def _as_taken(label: str, separator: str, english: bool, phrases: bool, lower_ca
 
     Kept, since keywords repeat from picture to picture.
     """
-    plain = without(one_line(label), separator)
+    plain = one_line(without(one_line(label), separator))
     if not plain or (english and not in_latin(plain)):
         return ()
     if lower_case:

@@ -2,11 +2,13 @@
 
 import re
 
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Control characters, line separators, and halves of surrogate pairs, which UTF-8 has not."""
+_UNSEEN = r"\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
+CONTROLS = re.compile(rf"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_UNSEEN}]")
+"""Control characters, line separators, what turns text around, and halves of surrogate pairs, which UTF-8 has not."""
+_INVISIBLE = re.compile(f"[{_UNSEEN}]")
 
-FORMULA = "=+-@\t\r"
-"""What a cell begins with that a spreadsheet computes instead of showing it (OWASP, "CSV Injection")."""
+FORMULA = "=+-@\t\r＝＋－＠"
+"""What a cell begins with that a spreadsheet computes instead of showing it, wide ones too (OWASP, "CSV Injection")."""
 
 _OTHER_LETTER = re.compile("[^\\W\\d_\u0000-\u024f\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff]")
 _LOOSE = re.compile(
@@ -19,7 +21,7 @@ _ENDS = re.compile(r"[.!?](?=\s)")
 def one_line(text: str) -> str:
     """Without control characters and runs of spaces, and without what a spreadsheet would take for a formula."""
     # Printable text has no control characters, and nearly all texts are.
-    plain = " ".join((text if text.isprintable() else CONTROLS.sub(" ", text)).split())
+    plain = " ".join((text if text.isprintable() else CONTROLS.sub(" ", _INVISIBLE.sub("", text))).split())
     return plain.lstrip(FORMULA + " ") if plain[:1] in FORMULA else plain
 
 

@@ -210,3 +210,14 @@ def test_a_title_of_a_picture_that_is_left_out_stays_free() -> None:
     second = sheet.add(published(record("2.jpg")))
     assert (first.written, second.cells[1]) == (False, "Bare tree in a field")
     assert AgencyLimits() == agencies.load("iptc").limits
+
+
+def test_what_cannot_be_seen_goes_and_hides_no_formula() -> None:
+    assert one_line("\u202egra\u200bph\ufeff of\u2066 a tree") == "graph of a tree"
+    assert one_line("\u200b=1+1 trees") == one_line("＝1+1 trees") == "1+1 trees"
+    assert CONTROLS.search("photo\u202egpj.exe")
+
+
+def test_what_is_taken_out_of_a_text_leaves_no_formula_at_its_beginning() -> None:
+    assert fitted("adobe", title='"-5 degrees" in the field').title == "5 degrees in the field"
+    assert fitted("iptc", Human(keywords=(";=1+1",))).keywords == ("1+1",)
