@@ -145,6 +145,8 @@ def load(agency: str, overrides: Overrides | None = None) -> Agency:
     """
     if agency.endswith(SUFFIX):
         path = Path(agency)
+        if not path.is_file():
+            raise TaxonomyError(f"{agency}: there is no such file; docs/agencies.md says how to write an agency's")
         return read(path, path.name.removesuffix(SUFFIX))
     if agency not in names():
         raise TaxonomyError(

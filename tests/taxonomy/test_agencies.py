@@ -113,7 +113,7 @@ def test_what_is_wrong_with_a_file_is_told_with_line_key_and_cause(tmp_path: Pat
 def test_an_agency_that_is_not_known_is_told_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(TaxonomyError, match="there are adobe, alamy"):
         agencies.load("adobestock")
-    with pytest.raises(TaxonomyError, match="No such file"):
+    with pytest.raises(TaxonomyError, match="there is no such file"):
         agencies.load(str(tmp_path / "none.toml"))
 
 

@@ -213,7 +213,9 @@ def test_a_customers_own_agency(run: Run, folder: Path, tmp_path: Path) -> None:
         (["--agency", "adobe", "--out", "."], "is a folder"),
         (["--agency", "adobe", "--out", "none/up.csv"], "it cannot be written"),
         (["--agency", "adobe", "--report", "none/r.ndjson"], "it cannot be written"),
-        (["--agency", "none.toml"], "No such file"),
+        (["--agency", "none.toml"], "there is no such file; docs/agencies.md"),
+        (["--agency", "adobe", "--out", "/dev/null"], "leave --out away"),
+        (["--agency", "adobe", "--out", "up.csv", "--report", "./up.csv"], "name another file for the refusals"),
         ([], "agency"),
     ],
 )

@@ -88,6 +88,8 @@ def _sheet(settings: Settings, options: Options) -> Sheet:
 
 
 def _check(agency: Agency, options: Options) -> None:
+    if options.out is not None and options.report is not None and options.out.resolve() == options.report.resolve():
+        raise ConfigurationError(f"--report {options.report}: the rows go there; name another file for the refusals")
     if unknown := sorted(options.allow - RULES.keys()):
         raise ConfigurationError(f"--allow {unknown[0]}: there is no such rule; there are {', '.join(RULES)}")
     if options.editorial and agency.editorial == "none":

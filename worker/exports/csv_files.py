@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-import uuid
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol
@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 from tasks.errors import ConfigurationError
 from taxonomy.agencies import FileForm
 from worker.exports.texts import CONTROLS
+from worker.exports.unfinished import Unfinished
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -124,6 +125,9 @@ class Files:
         self._file: BinaryIO | None = None
         if out.is_dir():
             raise ConfigurationError(f"{out} is a folder: name a file in it, such as {out / 'upload.csv'}")
+        if out.exists() and not out.is_file():
+            raise ConfigurationError(f"--out {out}: that is no file; leave --out away for standard output")
+        self._unfinished = Unfinished(out)
         self._next()
 
     def write(self, row: Sequence[str]) -> None:
@@ -140,26 +144,30 @@ class Files:
         try:
             self._finish()
             written = []
-            for number, part in enumerate(self._parts, 1):
+            # The first one last: it is the one that says that all of them are in use.
+            for number, part in reversed(list(enumerate(self._parts, 1))):
                 path = self._named(number) if len(self._parts) > 1 else self._out
                 part.path.replace(path)
                 written.append(part._replace(path=path))
         except OSError as error:
             raise _unwritable(self._out, error) from error
-        return written
+        self._unfinished.release()
+        return written[::-1]
 
     def discard(self) -> None:
         """Remove what was written so far."""
         if self._file is not None:
             self._file.close()
-        for part in self._parts:
+        for part in reversed(self._parts):
             part.path.unlink(missing_ok=True)
+        self._unfinished.release()
 
     def leftovers(self, written: Sequence[Written]) -> list[Path]:
-        """Parts of an earlier export under the same name, which do not belong to this one."""
+        """Files of an earlier export under the same name, which do not belong to this one."""
         mine = {part.path for part in written}
-        pattern = f"{self._out.stem}-[0-9][0-9][0-9]{self._out.suffix}"
-        return sorted(path for path in self._out.parent.glob(pattern) if path not in mine)
+        named = re.compile(rf"{re.escape(self._out.stem)}(-\d{{3,}})?{re.escape(self._out.suffix)}")
+        found = (path for path in self._out.parent.iterdir() if named.fullmatch(path.name))
+        return sorted(path for path in found if path not in mine)
 
     def _named(self, number: int) -> Path:
         return self._out.with_name(f"{self._out.stem}-{number:03}{self._out.suffix}")
@@ -167,8 +175,7 @@ class Files:
     def _next(self) -> None:
         try:
             self._finish()
-            path = self._out.with_name(f".~{self._out.name}-{uuid.uuid4().hex}")
-            self._file = path.open("xb")
+            path, self._file = self._unfinished.create()
         except OSError as error:
             raise _unwritable(self._out, error) from error
         self._parts.append(Written(path, 0, 0))

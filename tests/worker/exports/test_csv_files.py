@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,21 @@ def test_a_stream_says_when_it_is_more_than_one_file_takes() -> None:
     stream.write(["c", "d"])
     assert stream.over
     assert parsed(b"".join(sent)) == [HEADER, ["a", "b"], ["c", "d"]]
+
+
+def test_every_file_of_an_earlier_export_is_told_and_no_other(tmp_path: Path) -> None:
+    out = tmp_path / "up[1].csv"
+    for name in ("up[1].csv", "up[1]-1000.csv", "up1-001.csv", "up[1]-01.csv", "up[1]-001.csv"):
+        (tmp_path / name).write_text("old")
+    files = Files(form(rows=1), HEADER, out)
+    files.write(["a", "b"])
+    files.write(["c", "d"])
+    assert files.leftovers(files.close()) == [tmp_path / "up[1]-1000.csv", out]
+
+
+def test_a_target_that_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigurationError, match="leave --out away"):
+        Files(form(), HEADER, pipe)
+    assert pipe.is_fifo()
