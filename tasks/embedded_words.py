@@ -93,10 +93,7 @@ class FileWords:
             if concept is not None and concept.id not in ids:
                 keyword = Keyword(0, concept.id, self._labels(concept, word), 1.0, self._raw(concept, raw), _SOURCE)
             else:
-                labels = {"en": word} | (
-                    {"ko": word} if _HANGUL.search(word) and "ko" in self._policy.languages else {}
-                )
-                keyword = Keyword(0, f"embedded:{folded(word)}", labels, 1.0, 0.0, _SOURCE)
+                keyword = Keyword(0, f"embedded:{folded(word)}", self._unknown(word), 1.0, 0.0, _SOURCE)
             ids |= {keyword.id, f"embedded:{folded(word)}"}
             yield keyword
 
