@@ -106,16 +106,16 @@ def _keywords(words: Iterable[Word], title: str, agency: Agency) -> tuple[tuple[
 
 @lru_cache(KEPT_LABELS)
 def _as_taken(label: str, separator: str, english: bool, phrases: bool, lower_case: bool) -> tuple[str, ...]:
-    """A label as one keyword, or as one for each of its words where an agency takes no phrases; none if it takes none.
+    """A label as a keyword, as several if it is a list, as one for each of its words where an agency takes no phrases.
 
     Kept, since keywords repeat from picture to picture.
     """
-    plain = one_line(without(one_line(label), separator))
-    if not plain or (english and not in_latin(plain)):
-        return ()
+    plain = one_line(label)
     if lower_case:
         plain = plain.lower()
-    return (plain,) if phrases else tuple(plain.split())
+    # Some programs write a person's whole list as one keyword, and the agency would split it, too.
+    parts = [part for each in plain.split(separator) if (part := one_line(each)) and (not english or in_latin(part))]
+    return tuple(parts) if phrases else tuple(word for part in parts for word in part.split())
 
 
 def _within(keywords: Iterable[str], agency: Agency) -> Iterator[str]:

@@ -221,3 +221,10 @@ def test_what_cannot_be_seen_goes_and_hides_no_formula() -> None:
 def test_what_is_taken_out_of_a_text_leaves_no_formula_at_its_beginning() -> None:
     assert fitted("adobe", title='"-5 degrees" in the field').title == "5 degrees in the field"
     assert fitted("iptc", Human(keywords=(";=1+1",))).keywords == ("1+1",)
+
+
+def test_a_list_that_a_program_wrote_as_one_keyword_is_several() -> None:
+    made = fitted("adobe", keywords=["sky"], embedded=Embedded(keywords=("cat, dog,house,, DOG", "Paris; France")))
+    assert made.keywords == ("cat", "dog", "house", "Paris; France", "sky")
+    mixed = replace(keyword(1, "나무, tree", Source.EMBEDDED), labels={"en": "나무, tree"})
+    assert fitted("adobe", keywords=[mixed]).keywords == ("tree",)
