@@ -21,7 +21,7 @@ from worker.images.embedded_iim import Iim, iim
 from worker.images.embedded_text import LONGEST_TEXT, LONGEST_WORD, is_remnant, line, said, words
 from worker.images.embedded_xmp import MARKS, Xmp, properties
 
-VERSION = 1
+VERSION = 2
 """Raised when the same file would be read otherwise, which a line in `camera_texts.tsv` does, too."""
 
 _MOST_CREATORS = 20
@@ -155,13 +155,22 @@ def _place(found: _Parts) -> dict[str, str | None]:
     """What the picture shows: the newer structure first, then what it replaces; else where it was made, all of that."""
     made = {name.replace("Created/", "Shown/"): found.xmp[name] for name in found.xmp if "LocationCreated/" in name}
     for parts_ in (found, _Parts(xmp=made)):
-        texts = {
-            name: parts_.synchronised(dataset, f"Iptc4xmpExt:LocationShown/{part}", older) or None
-            for name, (dataset, part, older) in _PLACE.items()
-        }
+        texts = _one_place(
+            {
+                name: parts_.synchronised("", f"Iptc4xmpExt:LocationShown/{part}")
+                for name, (_, part, _) in _PLACE.items()
+            },
+            {name: parts_.synchronised(dataset, older) for name, (dataset, _, older) in _PLACE.items()},
+        )
         if any(texts.values()):
             break
     return texts | {"country_code": _country_code(texts["country_code"])}
+
+
+def _one_place(newer: dict[str, str], older: dict[str, str]) -> dict[str, str | None]:
+    """The newer fields, filled up with the older ones, unless these speak of another place."""
+    differ = any(newer[name] and older[name] and newer[name].casefold() != older[name].casefold() for name in newer)
+    return {name: newer[name] or (None if differ else older[name]) or None for name in newer}
 
 
 def _country_code(text: str | None) -> str | None:

@@ -195,3 +195,13 @@ def test_exif_whose_tags_all_point_at_everything_costs_only_itself() -> None:
     start = time.process_time()
     assert decode(picture("PNG", exif=exif), Preprocess(64)).embedded == Embedded(description="dog")
     assert time.process_time() - start < 2.0
+
+
+@pytest.mark.parametrize(("older", "state"), [("서울", "경기도"), ("부산", None)])
+def test_places_are_filled_up_from_older_fields_and_two_places_are_not_made_one(older: str, state: str | None) -> None:
+    shown = (
+        "<Iptc4xmpExt:LocationShown><rdf:Bag><rdf:li Iptc4xmpExt:City='서울'/></rdf:Bag></Iptc4xmpExt:LocationShown>"
+    )
+    found = said_by(picture("JPEG", xmp=packet(shown, f"photoshop:City='{older}' photoshop:State='경기도'")))
+    assert found is not None
+    assert (found.city, found.state) == ("서울", state)
