@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ FEWEST_WORDS = 3
 MOST_ALIKE = 2
 """A caption that has one word of contents more often goes round in circles."""
 
-_DETERMINERS = (
+DETERMINERS = (
     "a",
     "an",
     "the",
@@ -77,13 +78,13 @@ _OTHERS = (
     "them",
     "there",
 )
-FUNCTION = frozenset((*_DETERMINERS, *_PREPOSITIONS, *_OTHERS))
+FUNCTION = frozenset((*DETERMINERS, *_PREPOSITIONS, *_OTHERS))
 """Words without contents of their own."""
 
 BOILERPLATE = re.compile(
     r"https?:|www\.|\.(com|net|org|jpe?g)\b|©|@|#|<|>|\||\b(stock (photo|image|footage|illustration)s?|royalty[- ]free|"
-    r"free download|download|wallpapers?|for sale|copyright|all rights reserved|photo(graph)?(ed)? by|image by|"
-    r"courtesy of|thumbnail|screenshot|vector art|clip ?art|hd|4k|\d+ ?mm|f/\d)\b",
+    r"free download|download|wallpapers|(desktop|phone|free) wallpaper|for sale|copyright|all rights reserved|"
+    r"photo(graph)?(ed)? by|image by|courtesy of|thumbnail|screenshot|vector art|clip ?art|hd|4k|\d+ ?mm|f/\d)\b",
     re.IGNORECASE,
 )
 """What web pages write around pictures, from which such models learn."""
@@ -93,6 +94,14 @@ OPENINGS = re.compile(
     re.IGNORECASE,
 )
 
+UNFINISHED = frozenset(
+    {*DETERMINERS, "of", "to", "at", "with", "from", "for", "into", "onto", "beside", "next"}
+    | {"and", "or", "while", "as", "is", "are", "was", "were"}
+) - {"her", "several", "many", "some", "that", "this", "those", "these", "each", "other", "another"}
+"""No caption ends with one of these."""
+
+_POSSESSIVE = re.compile(r"(?<=\w)(?: ['’] ?| ?['’] | )s\b(?!['’.])(?= \w)")
+_STOP = re.compile(r"(?<!\bst)(?<!\bmt)[.;] ", re.IGNORECASE)
 _CLAUSE = re.compile(
     r",|\s(?=(?:and|with|while|next to|in front of|on top of|on|in|at|by|near|behind|beside|under|over|from|that|which|"
     r"as|for|holding|wearing|looking)\s)"
@@ -104,15 +113,29 @@ def tidy(text: str) -> str | None:
     """A caption as one line without its opening and its full stop; `None` where it cannot be one."""
     if BOILERPLATE.search(text):
         return None
-    line = english.clean(re.sub(r"[\"“”*_~`^=+\[\]{}]", " ", text))
+    line = english.clean(re.sub(r"[\"“”*_~`^=+\[\]{}]", " ", text.replace("&", " and ")))
+    if not all(unicodedata.name(letter, "").startswith("LATIN") for letter in line if letter.isalpha()):
+        return None
+    if all(word[0].isupper() for word in line.split() if word[0].isalpha()):
+        # A heading, or shouted: what has a capital of its own gets it back.
+        line = line.lower()
+    line = _POSSESSIVE.sub("'s", line)
     before = None
     while before != line:
         before, line = line, english.clean(OPENINGS.sub("", line))
-    line = re.split(r"[.;] ", line)[0].strip(" .,;:!?-")
+    line = finished(_STOP.split(line)[0].strip(" .,;:!?-"))
     words = tokens(line)
     if len(words) < FEWEST_WORDS or repetitive(words) or not any(word not in FUNCTION for word in words):
         return None
     return english.cut(line, len(line))
+
+
+def finished(text: str) -> str:
+    """The text without a loose end: `a person next to a` is a person."""
+    words = text.split()
+    while words and words[-1].lower() in UNFINISHED:
+        del words[-3 if " ".join(words[-3:]).lower() in ("on top of", "in front of") else -1 :]
+    return english.cut(" ".join(words), len(text))
 
 
 def repetitive(words: Sequence[str]) -> bool:
@@ -120,9 +143,9 @@ def repetitive(words: Sequence[str]) -> bool:
     places = [place for place, word in enumerate(words) if word not in FUNCTION]
     contents = [words[place] for place in places]
     for one, other in itertools.pairwise(places):
-        # A bus at a bus stop is none.
+        # A bus at a bus stop is none, nor is a bus next to another bus.
         compound = other + 1 < len(words) and words[other + 1] not in FUNCTION
-        if words[one] == words[other] and not compound:
+        if words[one] == words[other] and not compound and words[other - 1] not in ("another", "other"):
             return True
     if any(one == other for one, other in itertools.pairwise(words)):
         return True

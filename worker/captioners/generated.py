@@ -16,7 +16,7 @@ from worker.captioners.claims import FEWEST, REJECTED, Claims
 from worker.captioners.neutral import Neutralizer, load_rules
 from worker.captioners.phrases import Phrases
 
-VERSION = "generated/1"
+VERSION = "generated/2"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class GeneratedCaptioner:
             (
                 (VERSION, fallback.fingerprint, generator, tuple(limits), REJECTED, FEWEST),
                 (checks.phrases.vocabulary.fingerprint, checks.policy.fingerprint),
-                (sorted(rules.words.items()), sorted(rules.names)),
+                (sorted(rules.words.items()), sorted(rules.names), checks.phrases.capitals),
                 sorted(checks.screen.words.items()),
             )
         )

@@ -6,6 +6,7 @@ of the table helps against, such as a name, makes the caption unusable.
 """
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,7 +14,9 @@ from typing import NamedTuple
 
 from taxonomy.concepts import PERSONAL, TaxonomyError
 from taxonomy.files import read_table
-from worker.captioners import english
+from worker.captioners import persons
+from worker.captioners.cleaning import FUNCTION
+from worker.captioners.nouns import ALIVE, HOMES, THINGS, Nouns, plural
 from worker.captioners.phrases import Phrases
 
 COLUMNS = ("word", "kind", "use", "instead")
@@ -24,21 +27,30 @@ UNUSABLE = "!"
 NEAR = 4
 """An adjective belongs to a person that comes within so many words."""
 BETWEEN = frozenset({"and", ",", "very", "or"})
-GENERAL = frozenset({"person", "people", "persons", "group", "crowd", "team", "couple"})
+COLOURS = frozenset({"black", "white", "brown"})
+QUALITIES = frozenset({"color", "emotion", "style", "activity"})
+"""Facets whose words stand before persons: a smiling man."""
+COPULA = frozenset({"is", "are", "was", "were", "looks", "being"})
+DOING = frozenset({"wearing", "holding", "sitting", "standing", "riding", "walking", "eating", "playing", "looking"})
+ONE = frozenset({"a", "an", "one", "another"})
 OBJECTIVE = frozenset(
     {"and", "in", "on", "at", "with", "to", "from", "by", "while", "as", ".", ",", "for", "near", "a", "an", "the"}
 )
 """Before one of these `her` stands for somebody; else it says whose."""
 
-_TOKEN = re.compile(r"[\w][\w'’-]*|[^\w\s]")
+_TOKEN = re.compile(r"\d+(?:[:.,/]\d+)+|[\w][\w'’-]*|[^\w\s]")
 _POSSESSIVE = re.compile(r"^(.+?)(['’]s|s['’])$")
-_SOMEBODY = r"(?:(?P<{0}one>(?:an?|the|one|another) person|person)|(?:(?:the|some|several|\w+) )?people)"
-_TOGETHER = re.compile(
-    rf"\b{_SOMEBODY.format('a')},? (?:and|with|next to|beside) {_SOMEBODY.format('b')}\b"
-    r"(?P<verb> (?:is|was|has)\b)?",
+
+_YEARS = re.compile(
+    r"\b(?:(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|\w+teen|\w+ty)[- ])?"
+    r"(?:year|month|week|day)s?[- ]olds?\b",
     re.IGNORECASE,
 )
-_PLURAL = {" is": " are", " was": " were", " has": " have"}
+_DECADES = re.compile(
+    r",? in (?:his|her|their) (?:early |mid[- ]|late )?"
+    r"(?:\d0['’]?s|teens|(?:twen|thir|for|fif|six|seven|eigh|nine)ties)\b",
+    re.IGNORECASE,
+)
 
 
 class Rule(NamedTuple):
@@ -100,30 +112,34 @@ class Neutralizer:
         self._personal = frozenset(personal)
         self._rules = load_rules() if rules is None else rules
         self._longest = max(map(len, (*self._rules.words, *self._rules.names)), default=1)
-        nouns = {words[-1] for words, rules in self._rules.words.items() if any(one.use == "noun" for one in rules)}
-        self._persons = GENERAL | nouns
+        nouns = {words[0] for words, rules in self._rules.words.items() if len(words) == 1 and _has_noun(rules)}
+        self._nouns = Nouns(phrases, nouns)
 
     def neutral(self, text: str) -> str | None:
         """The caption with other words for people; `None` where it must not be used."""
-        found = _Text(_TOKEN.findall(text))
+        found = _Text(_TOKEN.findall(text if "age" in self._personal else self._ageless(text)))
         if self._named(found.lower):
             return None
         at = 0
         while at < len(found.tokens):
-            step = self._apply(found, at)
+            step = None if self._said_of(found.lower, at) else self._apply(found, at)
             if step is None:
                 return None
             at += step
-        return None if self._personal_left(found.lower) else _joined(found.tokens)
+        if self._personal_left(found.lower):
+            return None
+        return persons.joined(re.sub(r" (?=[.,;:!?)])|(?<=\() ", "", " ".join(found.tokens)))
 
     def _named(self, words: Sequence[str]) -> bool:
         """Whether a person's name is in it."""
-        plain = [match[1] if (match := _POSSESSIVE.match(word)) else word for word in words]
-        return any(
-            tuple(plain[at : at + size]) in self._rules.names
-            for at in range(len(plain))
-            for size in range(1, self._longest + 1)
-        )
+        plain = [_unaccented(match[1] if (match := _POSSESSIVE.match(word)) else word) for word in words]
+        for at in range(len(plain)):
+            for size in range(1, self._longest + 1):
+                # A musk ox has no name.
+                longer = self._phrases.at(words, at)
+                if tuple(plain[at : at + size]) in self._rules.names and not (longer and longer.stop > at + size):
+                    return True
+        return False
 
     def _apply(self, text: _Text, at: int) -> int | None:
         """Apply the first rule for what begins at `at`; gives how far to go on, or `None` for an unusable caption."""
@@ -133,53 +149,101 @@ class Neutralizer:
             for rule in self._rules.words.get(words, ()):
                 if rule.kind in self._personal or not self._applies(rule, lower, at, at + size):
                     continue
-                if rule.instead == UNUSABLE:
+                if rule.instead == UNUSABLE or (rule.use == "any" and at and lower[at - 1] in COPULA):
                     return None
-                instead = rule.instead
-                if words == ("her",) and (at + 1 == len(lower) or lower[at + 1] in OBJECTIVE):
-                    instead = "them"
+                instead = self._instead(rule, words, lower, at, at + size)
                 text.replace(at, at + size, instead + ending if instead else "")
                 # What is there now may have a rule of its own: boy, child, person.
                 return 0
         return 1
 
+    def _instead(self, rule: Rule, words: tuple[str, ...], text: Sequence[str], start: int, stop: int) -> str:
+        """What stands in place of the words from `start` to `stop`."""
+        if words == ("her",) and (stop == len(text) or text[stop] in OBJECTIVE):
+            return "them"
+        if words == ("a", "couple") and self._nouns.counted(text, stop):
+            return "two"
+        if not rule.instead and _ends_there(text, stop):
+            return "person" if start and text[start - 1] in ONE else "people"
+        attribute = rule.use == "noun" and stop == start + 1 and self._nouns.attribute(text, start, stop)
+        return "" if attribute else rule.instead
+
+    def _said_of(self, words: Sequence[str], at: int) -> bool:
+        """Whether a sentence says of a person what goes before one else: the man is old."""
+        rules = self._rules.words.get((words[at],), ()) if at and words[at - 1] in COPULA else ()
+        told = any(rule.use == "adjective" and rule.kind in PERSONAL - self._personal for rule in rules)
+        near = range(max(at - 4, 0), at - 1)
+        return told and words[at] not in COLOURS and any(self._nouns.person(words, place) for place in near)
+
     def _applies(self, rule: Rule, words: Sequence[str], start: int, stop: int) -> bool:
         """Whether the words from `start` to `stop` are used as the rule says, of a person."""
-        if rule.use == "adjective":
-            return self._before_person(words, stop)
-        if rule.use != "noun":
+        if rule.use not in ("adjective", "noun"):
             return True
         longer = self._phrases.at(words, start)
-        if longer is not None and longer.stop > stop:
-            return all(self._vocabulary.concepts[position].personal for position in longer.positions)
-        return stop > start + 1 or not self._of_a_thing(rule, words, stop)
+        concepts = () if longer is None or longer.stop <= stop else [self._vocabulary.concepts[p] for p in longer[2]]
+        if self._nouns.animals(words, start, stop):
+            return False
+        if rule.use == "adjective":
+            if stop < len(words) and words[stop].endswith(("haired", "eyed", "clad", "dressed")):
+                return False
+            animal = bool(concepts) and all(concept.facet != "person" for concept in concepts)
+            return not animal and (self._before_person(words, stop) or self._is_noun(rule, words, start, stop))
+        if concepts:
+            return all(concept.personal for concept in concepts)
+        return not self._of_a_thing(rule, words, start, stop)
 
-    def _of_a_thing(self, rule: Rule, words: Sequence[str], at: int) -> bool:
-        """Whether a noun says what kind of thing comes behind it: a baby elephant is no baby, nor is a baby bottle."""
-        following = self._phrases.at(words, at) if at < len(words) else None
-        facets = {"animal"} if rule.kind != "age" else {"animal", "object", "clothing", "food", "vehicle"}
-        return following is not None and any(
-            self._vocabulary.concepts[position].facet in facets for position in following.positions
-        )
+    def _of_a_thing(self, rule: Rule, words: Sequence[str], start: int, stop: int) -> bool:
+        """Whether a noun says what kind of thing comes behind it."""
+        plain, ending = _without_possessive(words[start:stop])
+        if ending:
+            # A man's dog is a person's, a children's book is none of theirs.
+            return rule.kind == "age" and self._nouns.thing(words, start, stop, THINGS - ALIVE)
+        if plain[-1] in ("family", "twin"):
+            return self._nouns.thing(words, start, stop, HOMES)
+        if len(plain) > 1 or plural(plain[-1]):
+            return False
+        return self._nouns.thing(words, start, stop, THINGS if rule.kind == "age" else ALIVE)
+
+    def _is_noun(self, rule: Rule, words: Sequence[str], start: int, stop: int) -> bool:
+        """Whether an adjective stands for a person: an asian on a bike."""
+        origin = rule.kind in ("ethnicity", "religion") and words[start] not in COLOURS
+        if not origin or start == 0 or words[start - 1] not in ONE:
+            return False
+        return _ends_there(words, stop) or words[stop] in DOING
 
     def _before_person(self, words: Sequence[str], at: int) -> bool:
         """Whether a person follows, with nothing but adjectives between."""
-        for word in words[at : at + NEAR]:
-            plain = _without_possessive([word])[0]
-            if plain[0] in self._persons or self._is_person(plain):
+        plain = [
+            *words[:at],
+            *(_without_possessive([word])[0][0] for word in words[at : at + NEAR]),
+            *words[at + NEAR :],
+        ]
+        for place in range(at, min(at + NEAR, len(plain))):
+            if self._nouns.person(plain, place):
                 return True
-            between = word in BETWEEN or any(
-                rule.use in ("adjective", "any") for rule in self._rules.words.get((word,), ())
-            )
-            if not between:
+            word = plain[place]
+            if word not in BETWEEN and not self._adjective(plain, place):
                 return False
         return False
 
-    def _is_person(self, words: Sequence[str]) -> bool:
-        span = self._phrases.at(words, 0)
-        return span is not None and all(
-            self._vocabulary.concepts[position].facet == "person" for position in span.positions
-        )
+    def _adjective(self, words: Sequence[str], at: int) -> bool:
+        """Whether a word may stand before a person as an adjective does: old, smiling, white haired."""
+        if any(rule.use in ("adjective", "any") for rule in self._rules.words.get((words[at],), ())):
+            return True
+        span = self._phrases.at(words, at)
+        facets = {self._vocabulary.concepts[position].facet for position in span.positions} if span else set()
+        return words[at].isalpha() and words[at] not in FUNCTION and facets <= QUALITIES
+
+    def _ageless(self, text: str) -> str:
+        """The text without people's years: a 5 year old boy, in her thirties."""
+
+        def instead(match: re.Match[str]) -> str:
+            behind = _TOKEN.findall(text[match.end() :].lower())
+            if _ends_there(behind, 0):
+                return "people" if match[0].endswith("s") else "person"
+            return "" if self._before_person(behind, 0) else match[0]
+
+        return _YEARS.sub(instead, _DECADES.sub("", text))
 
     def _personal_left(self, words: Sequence[str]) -> bool:
         """Whether the vocabulary knows a word for something personal that no rule has taken out."""
@@ -187,7 +251,21 @@ class Neutralizer:
             all(self._vocabulary.concepts[position].personal - self._personal for position in span.positions)
             for span in self._phrases.find(words)
             if tuple(words[span.start : span.stop]) not in self._rules.words
+            and not self._nouns.animals(words, span.start, span.start + 1)
         )
+
+
+def _has_noun(rules: Sequence[Rule]) -> bool:
+    return any(rule.use == "noun" for rule in rules)
+
+
+def _ends_there(words: Sequence[str], at: int) -> bool:
+    """Whether no noun follows."""
+    return at == len(words) or (words[at] in FUNCTION and words[at] not in ("and", "or")) or not words[at][0].isalnum()
+
+
+def _unaccented(word: str) -> str:
+    return "".join(letter for letter in unicodedata.normalize("NFD", word) if not unicodedata.combining(letter))
 
 
 def _without_possessive(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
@@ -197,29 +275,3 @@ def _without_possessive(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
         return tuple(words), ""
     plural = match[2].startswith("s")
     return (*words[:-1], match[1] + "s" * plural), "'s"
-
-
-def _joined(words: Sequence[str]) -> str:
-    """Words as a line, articles put right, and several persons counted."""
-    text = re.sub(r" (?=[.,;:!?)])|(?<=\() ", "", " ".join(words))
-    before, text = "", with_articles(text)
-    while text != before:
-        before, text = text, _TOGETHER.sub(_counted, text)
-    return with_articles(text)
-
-
-def with_articles(text: str) -> str:
-    """`a` or `an`, as the word behind it sounds; no article before a plural of persons."""
-    text = re.sub(r"\b(an?) (?=(?:two |some |several )?people\b)", "", text, flags=re.IGNORECASE)
-
-    def right(match: re.Match[str]) -> str:
-        article = english.article(match[2])
-        return f"{article.capitalize() if match[1][0].isupper() else article} {match[2]}"
-
-    return re.sub(r"\b(an?) ([\w][\w'’-]*)", right, text, flags=re.IGNORECASE)
-
-
-def _counted(match: re.Match[str]) -> str:
-    """`a person and a person` as two people; more of them as people."""
-    count = "two people" if match["aone"] and match["bone"] else "people"
-    return count + _PLURAL.get((match["verb"] or "").lower(), "")

@@ -2,12 +2,20 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from importlib.resources import files
 from typing import NamedTuple
 
 from taxonomy.concepts import Vocabulary
+from taxonomy.files import read_table
 from taxonomy.words import tokens
 
-FUNCTION = frozenset({("can",), ("well",), ("back",), ("top",), ("like",), ("may",), ("second",), ("fall",)})
+FUNCTION = frozenset(
+    (word,)
+    for word in (
+        *("can", "well", "back", "top", "like", "may", "second", "fall"),
+        *("it", "led", "saw", "march", "lent", "does", "kind", "number", "shot"),
+    )
+)
 """Names of concepts that a sentence uses for something else."""
 
 
@@ -19,11 +27,29 @@ class Span(NamedTuple):
     positions: tuple[int, ...]
 
 
+def load_capitals() -> tuple[str, ...]:
+    """Words that always have a capital, the longest first. Raises `TaxonomyError` with file and line."""
+    path = files("taxonomy") / "data" / "words" / "capitals.tsv"
+    words = [row["word"] for _, row in read_table(path, ("word",), ("word",))]
+    return tuple(sorted(words, key=lambda word: (-len(word), word)))
+
+
 class Phrases:
-    """The words of a vocabulary, by their tokens as `taxonomy.words.tokens` makes them."""
+    """The words of a vocabulary, by their tokens as `taxonomy.words.tokens` makes them.
+
+    Args:
+        vocabulary: whose words.
+
+    Attributes:
+        vocabulary: as given.
+        capitals: words that always have a capital.
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
+        self.capitals = load_capitals()
+        self._proper = {word.casefold(): word for word in self.capitals}
+        self._any = re.compile(rf"\b(?:{'|'.join(map(re.escape, self.capitals))})\b", re.IGNORECASE)
         self._index: dict[tuple[str, ...], list[int]] = {}
         self._longest: dict[str, int] = {}
         self._spellings: dict[str, set[str]] = {}
@@ -46,13 +72,13 @@ class Phrases:
         return found
 
     def spelt(self, text: str) -> str:
-        """The text with capitals where the vocabulary's words have them: Christmas tree."""
+        """The text with capitals where the vocabulary's words have them, or English does: Christmas tree, Chinese."""
         words = tokens(text)
         for span in self.find(words):
             plain = " ".join(words[span.start : span.stop])
             if len(found := self._spellings.get(plain, set())) == 1:
                 text = re.sub(rf"\b{re.escape(plain)}\b", next(iter(found)), text, flags=re.IGNORECASE)
-        return text
+        return self._any.sub(lambda match: self._proper[match[0].casefold()], text)
 
     def at(self, text: Sequence[str], start: int) -> Span | None:
         """The longest word that begins there, if any."""

@@ -87,6 +87,19 @@ def test_what_a_policy_blocks_or_denies_is_not_said(checks: Checks) -> None:
     assert captioner(blocked).caption(picture("a cat on a couch"), []) == COMPOSED
 
 
+def test_capitals_are_those_of_english(checks: Checks) -> None:
+    words = captioner(checks).caption(picture("a chinese lantern by a new york street with the number 7 on it"), [])
+    assert words is not None
+    assert words.caption == "A Chinese lantern by a New York street with the number 7 on it."
+
+
+@pytest.mark.parametrize("text", ["a dog " + "and a cat with a ball " * 90, "x" * 2000, "a " * 1000, "é" * 2000])
+def test_no_text_is_too_strange(checks: Checks, text: str) -> None:
+    words = captioner(checks).caption(picture(text), [])
+    assert words is not None
+    assert len(words.title) <= load_limits().title
+
+
 def test_texts_keep_the_limits(checks: Checks) -> None:
     text = (
         "a person standing on a wooden bridge over a river with a bicycle, a backpack and a red umbrella in the rain "
