@@ -1,7 +1,7 @@
 """CoCa's captions with random weights: our decoding against open_clip's own forward, and against plain Python."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,27 +25,38 @@ CLOSE = 1e-3
 """Logits nearer to each other than this may come out in either order."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """More threads than free cores only wait for each other: the models are tiny."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(tmp_path_factory.mktemp("captions") / "coca", COCA, TINY_PREPROCESS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def encoder(folder: Path, cache_dir: Path) -> OpenClipEncoder:
     return OpenClipEncoder(f"local-dir:{folder}", "torch", cache_dir, threads=1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def model(encoder: OpenClipEncoder) -> Any:
     return encoder.module()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def seen(encoder: OpenClipEncoder) -> Any:
     return encoder.encode(random_pixels(16, 32))
 
@@ -188,7 +199,7 @@ def test_beam_search_on_the_model_equals_plain_python_over_open_clip(tmp_path: P
         "multimodal_cfg": {**COCA["multimodal_cfg"], "vocab_size": small},
     }
     encoder = OpenClipEncoder(
-        f"local-dir:{save_model(tmp_path / 'small', config, TINY_PREPROCESS)}", "torch", cache_dir
+        f"local-dir:{save_model(tmp_path / 'small', config, TINY_PREPROCESS)}", "torch", cache_dir, threads=1
     )
     tokens = encoder.encode(random_pixels(4, 32, seed=2)).tokens
     assert tokens is not None
@@ -226,7 +237,7 @@ def test_no_caption_is_longer_than_the_models_context(tmp_path: Path, cache_dir:
         "multimodal_cfg": {**COCA["multimodal_cfg"], "context_length": 10},
     }
     encoder = OpenClipEncoder(
-        f"local-dir:{save_model(tmp_path / 'short', config, TINY_PREPROCESS)}", "torch", cache_dir
+        f"local-dir:{save_model(tmp_path / 'short', config, TINY_PREPROCESS)}", "torch", cache_dir, threads=1
     )
     generator = generator_of(encoder, Decoding(beams=2, max_tokens=30, min_tokens=30))
     pixels = random_pixels(2, 32)
@@ -336,4 +347,4 @@ def test_a_coca_of_another_make_is_refused(model: Any) -> None:
 def test_a_coca_whose_towers_do_not_fit_is_refused(tmp_path: Path, cache_dir: Path) -> None:
     folder = save_model(tmp_path / "unfit", TINY_COCA, TINY_PREPROCESS)
     with pytest.raises(ConfigurationError, match="do not fit each other"):
-        generator_of(OpenClipEncoder(f"local-dir:{folder}", "torch", cache_dir), DECODING)
+        generator_of(OpenClipEncoder(f"local-dir:{folder}", "torch", cache_dir, threads=1), DECODING)
