@@ -37,9 +37,10 @@ class Unfinished:
             with suppress(OSError):
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
             if os.fstat(self._lock).st_nlink == 0:
-                # Another export took it for abandoned between the two calls.
+                # Another export took it for abandoned before it was locked.
                 file.close()
                 self.release()
+                self._name, self._count = uuid.uuid4().hex, 0
                 return self.create()
         return path, file
 

@@ -1,9 +1,12 @@
 """What a killed export left is removed, and what another one is writing is not."""
 
+import fcntl
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from taxonomy.agencies import Column, FileForm
 from worker.exports.csv_files import Files
@@ -66,3 +69,26 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
         files.close()
         Files(FORM, ["Filename"], tmp_path / "up.csv").discard()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_file_that_another_export_removed_before_it_was_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock, removed = fcntl.flock, []
+
+    def late(descriptor: int, operation: int) -> None:
+        if not removed:
+            removed.extend(tmp_path.iterdir())
+            removed[0].unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    first = Unfinished(tmp_path / "up.csv")
+    path, file = first.create()
+    assert path.exists() and path != removed[0]
+    Unfinished(tmp_path / "up.csv")
+    assert path.exists()
+    file.close()
+    first.release()
+    Unfinished(tmp_path / "up.csv")
+    assert names(tmp_path) == []
