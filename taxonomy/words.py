@@ -24,6 +24,9 @@ Level = Literal["pass", "review", "block"]
 LEVELS: tuple[Level, ...] = ("pass", "review", "block")
 """The least severe first."""
 
+BRAND = "a brand name"
+"""The kind of the words in `brands.tsv`."""
+
 BRANDS = ("word", "verdict", "source")
 OFFENSIVE = ("word", "language", "verdict", "place", "source")
 
@@ -135,6 +138,12 @@ class Screen:
         more = frozenset(" ".join(phrase) for phrase in phrases if len(phrase) > 1)
         return Screen(words, (self.known | more) - {word for word in words if words[word].level == "block"})
 
+    def parted(self, kind: str) -> tuple["Screen", "Screen"]:
+        """One that looks for the words of a kind alone, and one that looks for all others."""
+        same = {text: word for text, word in self.words.items() if word.kind == kind}
+        others = {text: word for text, word in self.words.items() if text not in same}
+        return Screen(same, self.known), Screen(others, self.known)
+
 
 def _forms(phrase: str) -> Iterator[tuple[str, str]]:
     """What a phrase may be in the lists, with the language that it takes: itself, a plural, without a particle."""
@@ -155,7 +164,7 @@ def load_screen(vocabulary: Vocabulary | None = None) -> Screen:
     words = {}
     for _, row in read_table(folder / "brands.tsv", BRANDS, BRANDS):
         language = "ko" if _HANGUL.search(row["word"]) else ""
-        words[row["word"]] = _word(row["verdict"], "a brand name", language=language)
+        words[row["word"]] = _word(row["verdict"], BRAND, language=language)
     for _, row in read_table(folder / "offensive.tsv", OFFENSIVE, OFFENSIVE):
         if (before := words.get(row["word"])) is None or before.level != "block":
             words[row["word"]] = _word(row["verdict"], "an offensive word", row["language"], row["place"] == "alone")

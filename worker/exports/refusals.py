@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from taxonomy.agencies import Agency
-from taxonomy.words import Screen, Verdict
+from taxonomy.words import BRAND, Screen, Verdict
 from worker.exports.entry import Entry, cells, is_list
 from worker.exports.refusal import Refusal, refusal
 from worker.exports.texts import CONTROLS, FORMULA, in_latin
@@ -49,10 +49,15 @@ class Validator:
     screen: Screen
     allowed: frozenset[str] = frozenset()
     _verdict: Callable[[str], Verdict] = field(init=False, repr=False)
+    _brands: Screen = field(init=False, repr=False)
+    _others: Screen = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # Keywords repeat from picture to picture, and screening is what takes the time.
         object.__setattr__(self, "_verdict", lru_cache(KEPT_VERDICTS)(self.screen.screen))
+        brands, others = self.screen.parted(BRAND)
+        object.__setattr__(self, "_brands", brands)
+        object.__setattr__(self, "_others", others)
 
     def refusals(self, entry: Entry) -> list[Refusal]:
         """All that would be refused, those of `RULES` in their order."""
@@ -71,13 +76,13 @@ class Validator:
 
     def _word(self, name: str, text: str, entry: Entry) -> Iterator[Refusal]:
         # Of texts not the kept verdict: they hardly repeat, and would push out those of keywords.
-        verdict = self.screen.screen(text)
-        if verdict.level != "block":
+        if self.screen.screen(text).level != "block":
             return
-        brand = "brand" in verdict.reason
-        if not (brand and entry.editorial):
-            remedy = "take the word out, or export with --editorial" if brand else "take the word out"
-            yield refusal("brand" if brand else "blocked_word", name, text, verdict.reason, remedy)
+        brand, other = self._brands.screen(text), self._others.screen(text)
+        if brand.level == "block" and not entry.editorial:
+            yield refusal("brand", name, text, brand.reason, "take the word out, or export with --editorial")
+        if other.level == "block":
+            yield refusal("blocked_word", name, text, other.reason, "take the word out")
 
 
 def _texts(entry: Entry, agency: Agency) -> Iterator[tuple[str, str]]:

@@ -166,3 +166,16 @@ def test_a_phones_jpeg_with_further_pictures_is_a_jpeg() -> None:
     assert Validator(STRICT, SCREEN).refusals(entry(image=image(format="MPO"))) == []
     png = replace(STRICT, formats=("PNG",))
     assert [each.rule for each in Validator(png, SCREEN).refusals(entry(image=image(format="MPO")))] == ["format"]
+
+
+def test_a_brand_excuses_no_other_word_and_a_blocked_word_is_no_brand_for_its_letters() -> None:
+    screen = SCREEN.extended(["brandy"])
+    rules = Validator(STRICT, screen)
+
+    def found(caption: str, *, editorial: bool) -> list[str]:
+        return [each.rule for each in rules.refusals(entry(caption=caption, editorial=editorial))]
+
+    for text in ("A Nikon and filth in snow.", "Filth beside a Nikon in snow."):
+        assert found(text, editorial=True) == ["blocked_word"]
+        assert found(text, editorial=False) == ["brand", "blocked_word"]
+    assert found("A glass of brandy in snow.", editorial=True) == ["blocked_word"]
