@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.errors import Conflict
+from tasks.errors import Conflict, Unavailable
 from tasks.layout import Layout
 from tasks.ports import Stat, Store
 from tasks.records import ImageRef, Record
@@ -56,6 +56,25 @@ class OwnWriter:
             self._settle(path, ref, Stat(ref.key, etag, len(data)), written)
         return etag
 
+    def finish(self, record: Record) -> Record | None:
+        """Step 3 in place of a run that was ended before it; returns the record as it is then.
+
+        `None` where the image is not the one that the record announces. Raises `Vanished`, `Unavailable`.
+        """
+        ref = ImageRef(record.image.bucket, record.image.key, record.image.etag)
+        stat, body = self.source.fetch(ref.key)
+        try:
+            own = is_own(record, body)
+        except OSError as error:
+            raise Unavailable(f"{ref.bucket}: {ref.key!r}: {error.strerror}") from error
+        if not own or record.written is None:
+            return None
+        # The body may be a path, and another file by now.
+        self.source.stat(ref.key, stat.etag)
+        for path in self._paths(ref):
+            self._settle(path, ref, stat, record.written)
+        return adopted(record, stat)
+
     def _paths(self, ref: ImageRef) -> list[str]:
         return [self.layout.done(generation, ref) for generation in self.generations]
 
@@ -70,12 +89,16 @@ class OwnWriter:
         return True
 
     def _settle(self, path: str, ref: ImageRef, stat: Stat, written: str) -> None:
-        """Step 3; nothing is to be done where a worker was quicker, and nothing lost where anything fails."""
+        """Step 3; nothing is to be done where a worker was quicker, and nothing lost where anything fails.
+
+        Another run may have announced something else meanwhile, which it cannot write any more.
+        """
         found = self._read(path)
-        if found is None or found[0].image.etag != ref.etag or found[0].written != written:
+        if found is None or found[0].image.etag != ref.etag:
             return
+        record = adopted(replace(found[0], written=written), stat)
         with suppress(Conflict):
-            self.sidecars.put(path, adopted(found[0], stat).to_json().encode(), if_match=found[1])
+            self.sidecars.put(path, record.to_json().encode(), if_match=found[1])
 
     def _read(self, path: str) -> tuple[Record, str] | None:
         found = self.sidecars.read(path)

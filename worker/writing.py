@@ -10,7 +10,7 @@ from tasks.errors import Conflict, Reason, Rejected, StockmetaError, Unavailable
 from tasks.own_writes import OwnWriter
 from tasks.ports import Stat, Store
 from tasks.published import OWN_WORD, published
-from tasks.records import Embedded, ImageRef
+from tasks.records import Embedded, ImageRef, Record
 from worker.c2pa import signed
 from worker.images.formats import HEAD, sniff
 from worker.library import Library
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often a sidecar is written whose content was changed by somebody else meanwhile."""
+
+IN_THE_WAY = "there is another picture: remove it, or say --merge replace"
 
 Status = Literal["written", "would_write", "unchanged", "skipped", "failed"]
 
@@ -81,11 +83,12 @@ class Writer:
             return Line(found.key, found.path, "failed", reason=found.detail)
         key = found.record.image.key
         target = key if self.tool is not None else self.naming.key(key)
-        if found.source in ("replaced", "vanished"):
-            now = "was replaced since it was tagged" if found.source == "replaced" else "is gone"
-            return Line(key, target, "skipped", reason=f"the image {now}")
         try:
-            return self._write(found, target)
+            record = found.record if found.source == "same" else self._finished(found)
+            if record is None:
+                now = "was replaced since it was tagged" if found.source == "replaced" else "is gone"
+                return Line(key, target, "skipped", reason=f"the image {now}")
+            return self._write(replace(found, record=record))
         except Vanished:
             return Line(key, target, "skipped", reason="the image was replaced or removed meanwhile")
         except Rejected as error:
@@ -96,15 +99,21 @@ class Writer:
             logger.exception("a bug, met at an image", extra={"key": key})
             return Line(key, target, "failed", reason=f"internal_error: {type(error).__name__}: {error}")
 
-    def _write(self, found: Sidecar, target: str) -> Line:
+    def _finished(self, found: Sidecar) -> Record | None:
+        """The record of an image that a run wrote which was ended before it could tell the record so."""
+        if found.source != "replaced" or found.record.written is None or self.own is None or self.dry_run:
+            return None
+        if self.library.source.stat(found.record.image.key).size > self.max_bytes:
+            return None
+        return self.own.finish(found.record)
+
+    def _write(self, found: Sidecar) -> Line:
         record = found.record
         if self.merge is Merge.REPLACE:
             # Ours alone: what the file says is what is to be replaced.
             own = tuple(keyword for keyword in record.keywords if not keyword.id.startswith(OWN_WORD))
             record = replace(record, embedded=None, keywords=own)
         values = self.wording.values(published(record, found.human))
-        if not any((*values.texts.values(), *values.lists.values())):
-            return Line(record.image.key, target, "skipped", reason="there is nothing to say about it")
         ref = ImageRef(record.image.bucket, record.image.key, record.image.etag)
         elsewhere = _of_people(record.embedded)
         if self.tool is None:
@@ -112,13 +121,14 @@ class Writer:
         data, stat = self._fetch(ref)
         kind = sniff(data[:HEAD]).format or ""
         if kind not in SUFFIXES:
-            return self._instead(ref, data, values, elsewhere, f"{kind or 'such'} files are not written into")
+            return self._instead(ref, data, kind, values, elsewhere, f"{kind or 'such'} files are not written into")
         if signed(data):
-            return self._instead(ref, data, values, elsewhere, "it is signed (C2PA), and a change would break that")
+            why = "it is signed (C2PA), and a change would break that"
+            return self._instead(ref, data, kind, values, elsewhere, why)
         try:
             return self._embed(ref, data, stat, kind, values, elsewhere, self.tool)
         except BesideOnly as error:
-            return self._instead(ref, data, values, elsewhere, str(error))
+            return self._instead(ref, data, kind, values, elsewhere, str(error))
 
     def _embed(
         self, ref: ImageRef, data: bytes, stat: Stat, kind: str, values: Values, elsewhere: Elsewhere, tool: ExifTool
@@ -129,12 +139,11 @@ class Writer:
             before, etag = copy or (data, "")
             if copy is not None and not _same_picture(before, data, kind):
                 if self.merge is not Merge.REPLACE:
-                    there = "there is another picture: remove it, or say --merge replace"
-                    return Line(ref.key, ref.key, "failed", reason=there)
+                    return Line(ref.key, ref.key, "failed", reason=IN_THE_WAY)
                 before = data
         done = embed(before, kind, values, self.merge, tool, elsewhere)
-        if etag and done.data == before:
-            return Line(ref.key, ref.key, "unchanged")
+        if done.data == before and (etag or not values.said):
+            return _as_it_is(ref.key, ref.key, values)
         if not self.dry_run:
             if self.own is not None:
                 self.own.write(ref, done.data)
@@ -142,18 +151,25 @@ class Writer:
                 self.target.put(ref.key, done.data, if_match=etag or None)
         return self._line(ref.key, ref.key, done.merged)
 
-    def _instead(self, ref: ImageRef, data: bytes, values: Values, elsewhere: Elsewhere, why: str) -> Line:
+    def _instead(self, ref: ImageRef, data: bytes, kind: str, values: Values, elsewhere: Elsewhere, why: str) -> Line:
         """A sidecar where the file itself is left alone; in a folder of copies a copy as it is, too."""
-        if self.own is None and not self.dry_run:
+        if self.own is None and values.said:
             copy = self.target.read(ref.key)
-            if copy is None or copy[0] != data:
-                self.target.put(ref.key, data, if_match=copy and copy[1])
-        return replace(self._beside(ref, values, elsewhere), reason=f"a sidecar instead: {why}")
+            # The same picture with another metadata is a copy that somebody edited.
+            if copy is None or not _same_picture(copy[0], data, kind):
+                if copy is not None and self.merge is not Merge.REPLACE:
+                    return Line(ref.key, ref.key, "failed", reason=IN_THE_WAY)
+                if not self.dry_run:
+                    self.target.put(ref.key, data, if_match=copy and copy[1])
+        line = self._beside(ref, values, elsewhere)
+        return line if line.status == "skipped" else replace(line, reason=f"a sidecar instead: {why}")
 
     def _beside(self, ref: ImageRef, values: Values, elsewhere: Elsewhere) -> Line:
         key = self.naming.key(ref.key)
         for attempt in range(ATTEMPTS):
             found = self.target.read(key)
+            if found is None and not values.said:
+                return _as_it_is(ref.key, key, values)
             # What a person keeps beside the image is where a first sidecar elsewhere begins.
             other = None if found or self.own is not None else self.library.source.read(key)
             existing = found or other
@@ -161,7 +177,7 @@ class Writer:
                 existing and existing[0], values, self.merge, elsewhere, self.naming.extension(ref.key)
             )
             if found is not None and data == found[0]:
-                return Line(ref.key, key, "unchanged")
+                return _as_it_is(ref.key, key, values)
             if self.dry_run:
                 break
             try:
@@ -196,6 +212,12 @@ class Writer:
         return data, stat
 
 
+def _as_it_is(key: str, target: str, values: Values) -> Line:
+    if values.said:
+        return Line(key, target, "unchanged")
+    return Line(key, target, "skipped", reason="there is nothing to say about it")
+
+
 def _read(path: Path, key: str) -> bytes:
     try:
         return path.read_bytes()
@@ -206,8 +228,10 @@ def _read(path: Path, key: str) -> bytes:
 
 
 def _same_picture(one: bytes, other: bytes, kind: str) -> bool:
+    if one == other:
+        return True
     try:
-        return pixels.fingerprint(one, kind) == pixels.fingerprint(other, kind)
+        return kind in pixels.KINDS and pixels.fingerprint(one, kind) == pixels.fingerprint(other, kind)
     except pixels.Unreadable:
         return False
 

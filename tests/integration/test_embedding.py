@@ -303,3 +303,37 @@ def test_an_old_one_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "LEAST_VERSION", (99, 0))
     with pytest.raises(ConfigurationError, match=r"at least 99.0 is needed.*apt install"):
         ExifTool()
+
+
+@pytest.mark.parametrize("name", ["hangs", "ends", "chatters"])
+def test_a_program_that_is_no_exiftool_is_a_matter_of_configuration(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text("#!/bin/sh\n" + {"hangs": "exec sleep 60", "ends": "exit 3", "chatters": "echo 12.99"}[name])
+    path.chmod(0o755)
+    with pytest.raises(ConfigurationError, match=r"does not work as exiftool does.*apt install"):
+        ExifTool(str(path), seconds=1)
+
+
+def test_words_of_ours_that_the_record_no_longer_says_go_from_everywhere(tool: ExifTool, tmp_path: Path) -> None:
+    path = tmp_path / "image.jpg"
+    path.write_bytes(picture("JPEG"))
+    given = ["-IPTC:City=Seoul", "-IPTC:Keywords=Bella", "-IFD0:ImageDescription= "]
+    subprocess.run(["exiftool", "-overwrite_original", *given, str(path)], capture_output=True, check=True, timeout=60)
+    said = embed(path.read_bytes(), "JPEG", VALUES, Merge.ADD, tool).data
+    done = embed(said, "JPEG", Values(), Merge.KEEP, tool)
+    path.write_bytes(done.data)
+    found = dump(path)
+    ours = {name for name in found if name.startswith(OURS)}
+    assert ours == {"XMP-dc:Subject", "XMP-xmp:MetadataDate", "IPTC:Keywords", "IPTC:CodedCharacterSet"} | (
+        {"IFD0:ImageDescription"} & ours
+    )
+    assert (found["XMP-dc:Subject"], found["IPTC:Keywords"], found["IPTC:City"]) == (["Bella"], "Bella", "Seoul")
+    assert found.get("IFD0:ImageDescription", "") == ""
+    assert embed(done.data, "JPEG", Values(), Merge.KEEP, tool).data is done.data
+
+
+def test_a_picture_that_cannot_be_compared_is_left_alone(tool: ExifTool) -> None:
+    # Three bytes between two segments, which decoders pass over.
+    plain = picture("JPEG")
+    with pytest.raises(BesideOnly, match="cannot be found"):
+        embed(plain[:20] + b"\0\0\0" + plain[20:], "JPEG", VALUES, Merge.KEEP, tool)

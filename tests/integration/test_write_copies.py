@@ -142,3 +142,23 @@ def test_another_picture_in_the_way_is_not_overwritten(run: Run, tmp_path: Path)
     assert path.read_bytes() == jpeg("navy")
     assert "failed" not in {line["status"] for line in run(merge=Merge.REPLACE)}
     assert keywords(path, ".tif") == ("dog", "beach")
+
+
+def test_a_copy_of_what_is_left_alone_may_be_edited_and_is_not_overwritten(run: Run, tmp_path: Path) -> None:
+    run()
+    edited = tmp_path / "out" / "signed.png"
+    data = edited.read_bytes()
+    text = b"tEXt" + b"Title\0Bella"
+    edited.write_bytes(data[:33] + (len(text) - 4).to_bytes(4, "big") + text + b"\0\0\0\0" + data[33:])
+    before = edited.read_bytes()
+    assert {line["status"] for line in run()} == {"unchanged"}
+    assert edited.read_bytes() == before
+    # Of a GIF we cannot tell; so it is somebody's.
+    other = tmp_path / "out" / "a.gif"
+    other.write_bytes(b"GIF89a of somebody else")
+    (line,) = (line for line in run(1) if line["status"] != "unchanged")
+    assert (line["key"], line["status"]) == ("a.gif", "failed")
+    assert "another picture" in line["reason"]
+    assert other.read_bytes() == b"GIF89a of somebody else"
+    run(merge=Merge.REPLACE)
+    assert other.read_bytes() == FILES["a.gif"]

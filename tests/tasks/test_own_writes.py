@@ -109,3 +109,50 @@ def test_what_is_ours_is_left_out_of_what_a_file_says() -> None:
     left = without_ours(embedded, marks)
     assert left == replace(embedded, title=None, keywords=("Kim's dog",))
     assert without_ours(embedded, ()) == embedded
+
+
+def test_what_a_run_left_undone_the_next_one_finishes(
+    writer: OwnWriter, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ref(source)
+    with monkeypatch.context() as patched:
+        patched.setattr(OwnWriter, "_settle", lambda *_: None)
+        etag = writer.write(before, b"picture with words")
+    announced = record(writer)
+    assert announced.image.etag == before.etag
+    finished = writer.finish(announced)
+    assert finished is not None
+    for generation in writer.generations:
+        assert record(writer, generation).image == finished.image
+    assert (finished.image.etag, finished.image.bytes) == (etag, 18)
+
+
+def test_somebody_elses_picture_is_not_taken_for_one_that_a_run_left(
+    writer: OwnWriter, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(OwnWriter, "_settle", lambda *_: None)
+        etag = writer.write(ref(source), b"picture with words")
+    source.put("a.jpg", b"another", if_match=etag)
+    announced = record(writer)
+    assert writer.finish(announced) is None
+    assert record(writer) == announced
+
+
+def test_of_two_runs_at_once_the_one_that_wrote_tells_the_records(
+    writer: OwnWriter, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ref(source)
+    announce = OwnWriter._announce
+
+    def overtaken(self: OwnWriter, path: str, which: ImageRef, written: str) -> bool:
+        announced = announce(self, path, which, written)
+        return announced and announce(self, path, which, "f" * 64)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OwnWriter, "_announce", overtaken)
+        etag = writer.write(before, b"picture with words")
+    assert record(writer).image.etag == etag
+    assert is_own(record(writer), b"picture with words")
+    with pytest.raises(Conflict):
+        writer.write(before, b"of another run")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tasks.published import Human
-from tasks.records import Embedded, ImageRef, Keyword, Record, Source
+from tasks.records import UNTITLED, Embedded, ImageRef, Keyword, Record, Source, Status
 from tests.worker.libraries import BUCKET, keyword, library, record
 from worker.library import Library
 from worker.metadata.beside import FOR, Naming
@@ -171,3 +171,24 @@ def test_broken_records_and_bugs_are_told(out: MemoryStore, monkeypatch: pytest.
 )
 def test_names_of_sidecars(key: str, adobe: str, full: str) -> None:
     assert (Naming.ADOBE.key(key), Naming.FULL.key(key)) == (adobe, full)
+
+
+def test_words_that_are_denied_since_go_and_nothing_is_made_of_nothing(out: MemoryStore) -> None:
+    made = tagged(record("a.jpg", WORDS), record("b.jpg", WORDS))
+    write(made, out)
+    packet = read(out, "a.xmp")
+    packet.set_items(LISTS["keywords"], ["Bella", *WORDS])
+    out.put("a.xmp", packet.to_bytes(), if_match=out.stat("a.xmp").etag)
+    silent: dict[str, Any] = {"title": UNTITLED, "caption": None, "alt_text": None}
+    silent |= {"status": Status.EMPTY, "reason": "no_evidence", "detail": "Nothing."}
+    for stat in list(made.sidecars.list("0123")):
+        found = made.sidecars.read(stat.key)
+        assert found is not None
+        denied = replace(Record.from_json(found[0]), keywords=(), **silent)
+        made.sidecars.put(stat.key, denied.to_json().encode(), if_match=stat.etag)
+    assert [line.status for line in write(made, out)] == ["written", "written"]
+    assert read(out, "a.xmp").items(LISTS["keywords"]) == ("Bella",)
+    assert read(out, "b.xmp").items(LISTS["keywords"]) == ()
+    assert read(out, "b.xmp").alternatives(BY_LANGUAGE["title"]) == {}
+    reasons = {line.reason for line in (*write(made, out), *write(made, MemoryStore("new")))}
+    assert reasons == {"there is nothing to say about it"}

@@ -46,7 +46,8 @@ def embed(
         elsewhere: what else is known to be a person's.
 
     Raises:
-        BesideOnly: exiftool cannot write it, or it has more metadata than can be written back in one piece.
+        BesideOnly: exiftool cannot write it, it has more metadata than can be written back in one piece, or the
+            picture in it cannot be found, and so not be compared.
         Rejected: exiftool cannot read it, its XMP is hostile, or the picture would not be the same after.
         Crashed: exiftool ended, or took too long.
         Unavailable: no room for temporary files.
@@ -90,9 +91,13 @@ def require_as_meant(data: bytes | None, merged: Merged) -> None:
 
 def _require_same_picture(before: bytes, after: bytes, kind: str) -> None:
     try:
-        same = pixels.fingerprint(before, kind) == pixels.fingerprint(after, kind)
+        picture = pixels.fingerprint(before, kind)
     except pixels.Unreadable as error:
-        raise Rejected(Reason.UNREADABLE, str(error)) from error
+        raise BesideOnly(str(error)) from error
+    try:
+        same = picture == pixels.fingerprint(after, kind)
+    except pixels.Unreadable:
+        same = False
     if not same:
         raise Rejected(Reason.UNREADABLE, "writing its metadata would have changed the picture, so it was not done")
 
@@ -125,13 +130,15 @@ def _other_iim(iim: Iim, before: bytes, merged: Merged, policy: Merge, old_marks
 
     texts = {}
     for name in TEXTS:
-        now = fitting(name, merged.texts[name].get(DEFAULT, ""))
-        if now and now != iim.text(name) and free(name, iim.text(name)):
+        old, now = iim.text(name), fitting(name, merged.texts[name].get(DEFAULT, ""))
+        # Where there is nothing to say now, only what we wrote goes.
+        if now != old and (free(name, old) if now else mark(name, old) in old_marks):
             texts[name] = now
     there = iim.keywords()
     wanted = tuple(dict.fromkeys(fitting("keywords", word) for word in merged.lists["keywords"]))
-    taken = wanted and wanted != there and (policy is Merge.ADD or all(free("keywords", word) for word in there))
-    keywords = wanted if taken else None
+    if not wanted or not (policy is Merge.ADD or all(free("keywords", word) for word in there)):
+        wanted = tuple(word for word in there if word in wanted or mark("keywords", word) not in old_marks)
+    keywords = wanted if wanted != there else None
     if not texts and keywords is None:
         return None
     after = iim.changed(texts, keywords)
@@ -141,8 +148,10 @@ def _other_iim(iim: Iim, before: bytes, merged: Merged, policy: Merge, old_marks
 def _other_description(before: str | None, merged: Merged, policy: Merge, old_marks: frozenset[str]) -> str | None:
     """Exif's description as the XMP says it now, where a file has the tag; `None` where it stays as it is."""
     now = merged.texts["description"].get(DEFAULT, "")
-    if before is None or not now or tidy(before) == now:
+    if before is None or tidy(before) == now:
         return None
+    if not now:
+        return "" if mark("description", tidy(before)) in old_marks else None
     known = {*old_marks, *merged.marks}
     free = is_camera_text(tidy(before)) or mark("description", before) in known
     return now if policy is Merge.REPLACE or free else None

@@ -99,7 +99,8 @@ class ExifTool:
             arguments = ["-j", "-b", "-a", "-G4", "-XMP", "-IPTC", "-IFD0:ImageDescription", "-XMP-xmpNote:all"]
             output = self._execute([*arguments, str(image)])
         try:
-            (found,) = json.loads(output)
+            # A text that looks like a number is one to exiftool.
+            (found,) = json.loads(output, parse_int=str, parse_float=str)
         except ValueError as error:
             raise Rejected(Reason.UNREADABLE, "exiftool cannot read it") from error
         # A name is preceded by what tells a second one of its kind: `Copy1:XMP`.
@@ -161,7 +162,13 @@ class ExifTool:
         return path
 
     def _require_version(self) -> str:
-        text = self._execute(["-ver"]).decode(errors="replace").strip()
+        try:
+            text = self._execute(["-ver"]).decode(errors="replace").strip()
+        except (Crashed, Rejected) as error:
+            self.close()
+            raise ConfigurationError(
+                f"{self._program} does not work as exiftool does ({error.detail}): {INSTALL}"
+            ) from error
         match = re.match(r"(\d+)\.(\d+)", text)
         if match is None or (int(match[1]), int(match[2])) < LEAST_VERSION:
             least = ".".join(map(str, LEAST_VERSION))

@@ -54,6 +54,11 @@ class Values:
     lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
     theirs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
+    @property
+    def said(self) -> bool:
+        """Whether there is anything to say."""
+        return any((*self.texts.values(), *self.lists.values()))
+
 
 @dataclass(frozen=True)
 class Wording:

@@ -51,13 +51,16 @@ class Iim:
         return tuple(word for word in found if word)
 
     def changed(self, texts: Mapping[str, str], keywords: Sequence[str] | None) -> bytes:
-        """The block with other texts, and other keywords unless `None`; in UTF-8, everything else as it was."""
+        """The block with other texts, and other keywords unless `None`; in UTF-8, everything else as it was.
+
+        An empty text, and empty keywords, take away what there is.
+        """
         sets = [one for one in self._sets if (one.record, one.number) != _CHARSET]
         if self._codec != "utf-8":
             sets = [self._recoded(one) for one in sets]
         for field, text in texts.items():
             number, most = TEXTS[field]
-            sets = _put(sets, number, [cut(text, most)])
+            sets = _put(sets, number, [cut(text, most)] if text else [])
         if keywords is not None:
             sets = _put(sets, KEYWORDS, list(dict.fromkeys(cut(word, KEYWORD_BYTES) for word in keywords)))
         first = next((i for i, one in enumerate(sets) if (one.record, one.number) > _CHARSET), len(sets))

@@ -1,5 +1,6 @@
 """What becomes of a packet that says something already: a person's words stay, unless they are to be replaced."""
 
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,9 +53,9 @@ def merge(packet: Packet, values: Values, policy: Merge, elsewhere: Elsewhere | 
     before = _Before(packet, frozenset(packet.items(MARKS)), elsewhere or Elsewhere())
     texts = {name: _texts(before, name, values, policy) for name in (*BY_LANGUAGE, *PLAIN)}
     keywords = _list(before, "keywords", values, policy)
-    known = {word.casefold() for word in keywords}
+    known = set(map(_same, keywords))
     # A path whose keyword is not given would be one all the same to those who read paths.
-    paths = [path for path in values.lists.get("hierarchy", ()) if path.rpartition("|")[2].casefold() in known]
+    paths = [path for path in values.lists.get("hierarchy", ()) if _same(path.rpartition("|")[2]) in known]
     values = Values(values.texts, {**values.lists, "hierarchy": paths}, values.theirs)
     lists = {name: keywords if name == "keywords" else _list(before, name, values, policy) for name in LISTS}
     marks = _marks(before, values, policy, texts, lists)
@@ -81,9 +82,13 @@ class _Before:
     def list(self, name: str) -> tuple[str, ...]:
         return self.packet.items(LISTS[name])
 
+    def marked(self, name: str, value: str) -> bool:
+        """Whether we wrote it."""
+        return mark(name, value) in self.marks
+
     def ours(self, name: str, value: str) -> bool:
         """Whether no person wrote it: we did, or a camera that writes the same on every picture."""
-        return mark(name, value) in self.marks or (name not in LISTS and is_camera_text(" ".join(value.split())))
+        return self.marked(name, value) or (name not in LISTS and is_camera_text(" ".join(value.split())))
 
     def their_texts(self, name: str) -> dict[str, str]:
         """A person's, here or else elsewhere."""
@@ -94,17 +99,21 @@ class _Before:
 
     def their_list(self, name: str) -> tuple[str, ...]:
         others = self.elsewhere.keywords if name == "keywords" else ()
-        return _union(value for value in (*self.list(name), *others) if not self.ours(name, value))
+        here, there = ([each for each in values if not self.marked(name, each)] for values in (self.list(name), others))
+        return _with(here, there)
 
 
 def _texts(before: _Before, name: str, values: Values, policy: Merge) -> dict[str, str]:
     here, wanted = before.texts(name), dict(values.texts.get(name, {}))
-    if policy is Merge.REPLACE:
-        return wanted or here
+    # Ours that the record no longer says goes, whatever the policy.
+    left = {
+        language: wanted.get(language, "") if before.marked(name, text) else text for language, text in here.items()
+    }
+    left = {language: text for language, text in left.items() if text}
     theirs = before.their_texts(name)
-    if not theirs:
-        return wanted or here
-    kept = here if any(not before.ours(name, text) for text in here.values()) else theirs
+    if policy is Merge.REPLACE or not theirs:
+        return wanted or left
+    kept = left if any(not before.ours(name, text) for text in here.values()) else theirs
     if policy is Merge.ADD and name in BY_LANGUAGE:
         return {**wanted, **kept} if DEFAULT in kept else {**{k: v for k, v in wanted.items() if k != DEFAULT}, **kept}
     return kept
@@ -112,21 +121,29 @@ def _texts(before: _Before, name: str, values: Values, policy: Merge) -> dict[st
 
 def _list(before: _Before, name: str, values: Values, policy: Merge) -> tuple[str, ...]:
     here, wanted = before.list(name), tuple(values.lists.get(name, ()))
-    if policy is Merge.REPLACE:
-        return wanted or here
+    said = set(map(_same, wanted))
+    left = tuple(value for value in here if not before.marked(name, value) or _same(value) in said)
     theirs = before.their_list(name)
-    if not theirs:
-        return wanted or here
+    if policy is Merge.REPLACE or not theirs:
+        return wanted or left
     if policy is Merge.ADD:
-        return _union((*theirs, *wanted))
-    return here if any(not before.ours(name, value) for value in here) else theirs
+        return _with(theirs, wanted)
+    return left if any(not before.marked(name, value) for value in here) else theirs
 
 
-def _union(values: Iterable[str]) -> tuple[str, ...]:
-    found: dict[str, str] = {}
-    for value in values:
-        found.setdefault(value.casefold(), value)
-    return tuple(found.values())
+def _with(first: Sequence[str], more: Iterable[str]) -> tuple[str, ...]:
+    """Values as they are, and those of others that are none of them in another spelling."""
+    known, added = set(map(_same, first)), []
+    for value in more:
+        if (same := _same(value)) not in known:
+            known.add(same)
+            added.append(value)
+    return (*first, *added)
+
+
+def _same(value: str) -> str:
+    """What the spellings of a value have in common: case, spaces and Unicode's ways of composing are none of it."""
+    return " ".join(unicodedata.normalize("NFC", value).casefold().split())
 
 
 def _marks(
@@ -139,15 +156,14 @@ def _marks(
     """One for each value that is now there and that no person wrote there, in the fields' order."""
     found: dict[str, None] = {}
     for name, entries in (*((name, tuple(text.values())) for name, text in texts.items()), *lists.items()):
-        if policy is Merge.REPLACE:
-            theirs: Collection[str] = values.theirs.get(name, frozenset())
-        elif name in LISTS:
-            theirs = {*before.their_list(name), *values.theirs.get(name, ())}
-        else:
-            theirs = {*before.their_texts(name).values(), *values.theirs.get(name, ())}
-        same = {value.casefold() for value in theirs}
+        theirs: list[str] = [*values.theirs.get(name, ())]
+        if policy is not Merge.REPLACE:
+            theirs += before.their_list(name) if name in LISTS else before.their_texts(name).values()
+        wanted = values.lists.get(name, ()) if name in LISTS else values.texts.get(name, {}).values()
+        same, said = set(map(_same, theirs)), set(map(_same, wanted))
         for value in entries:
-            if value.casefold() not in same:
+            # What stays because we have nothing to say instead is as little ours as it was.
+            if _same(value) not in same and (_same(value) in said or before.marked(name, value)):
                 # As it stands in the XMP, and as far as it fits into IIM.
                 found |= dict.fromkeys((mark(name, value), mark(name, fitting(name, value))))
     return list(found)
@@ -164,7 +180,7 @@ def _write(
         if name in BY_LANGUAGE:
             packet.set_alternatives(BY_LANGUAGE[name], texts[name])
         elif name in PLAIN:
-            packet.set_text(PLAIN[name], texts[name][DEFAULT])
+            packet.set_text(PLAIN[name], texts[name].get(DEFAULT, ""))
         else:
             packet.set_items(LISTS[name], lists[name])
     packet.set_items(MARKS, marks)

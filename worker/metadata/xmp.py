@@ -65,56 +65,56 @@ class Packet:
 
     def alternatives(self, which: Property) -> dict[str, str]:
         """A text by language, as xml:lang has it; what has no language is the default."""
-        node = self._find(which)
-        if node is None:
-            return {}
-        items = list(_items(node)) if isinstance(node, minidom.Element) else []
-        if not items:
-            text = _text(node).strip()
-            return {DEFAULT: text} if text else {}
         found: dict[str, str] = {}
-        for item in items:
+        for item in self._values(which):
+            language = item.getAttributeNS(XML, "lang") if isinstance(item, minidom.Element) else ""
             if text := _text(item).strip():
-                found.setdefault(item.getAttributeNS(XML, "lang") or DEFAULT, text)
+                found.setdefault(language or DEFAULT, text)
         return found
 
     def items(self, which: Property) -> tuple[str, ...]:
         """The values of an array, in their order; a single value counts as an array of one."""
-        node = self._find(which)
-        if node is None:
-            return ()
-        items: list[minidom.Element | minidom.Attr] = []
-        if isinstance(node, minidom.Element):
-            items.extend(_items(node))
-        return tuple(text for item in (items or [node]) if (text := _text(item).strip()))
+        return tuple(text for item in self._values(which) if (text := _text(item).strip()))
 
     def set_text(self, which: Property, value: str) -> None:
-        """Make a property a plain text."""
-        self._new(which).appendChild(self._document.createTextNode(clean(value)))
+        """Make a property a plain text; without a value it goes."""
+        self._remove(which)
+        if value:
+            self._new(which).appendChild(self._document.createTextNode(clean(value)))
 
     def set_alternatives(self, which: Property, texts: Mapping[str, str]) -> None:
-        """Make a property a text by language, the default first."""
+        """Make a property a text by language, the default first; without texts it goes."""
+        present = self.alternatives(which)
         ordered = sorted(texts.items(), key=lambda entry: entry[0] != DEFAULT)
+        if DEFAULT in present and present.items() <= texts.items():
+            added = [(text, language) for language, text in ordered if language not in present]
+            if self._extend(which, added):
+                return
         self._fill(which, "Alt", [(text, language) for language, text in ordered])
 
     def set_items(self, which: Property, values: Sequence[str]) -> None:
         """Make a property an unordered array, which keeps its order all the same; without values it goes."""
-        before = self._find(which)
         present = self.items(which)
-        if isinstance(before, minidom.Element) and present and present == tuple(values[: len(present)]):
-            # What is there stays as it is: other programs hang qualifiers on it.
-            first = next(_items(before), None)
-            array = first.parentNode if first is not None else None
-            if isinstance(array, minidom.Element):
-                for value in values[len(present) :]:
-                    self._append(array, value)
-                return
-        if values:
-            self._fill(which, "Bag", [(value, None) for value in values])
-        else:
-            self._remove(which)
+        added = [(value, None) for value in values[len(present) :]]
+        if present and present == tuple(values[: len(present)]) and self._extend(which, added):
+            return
+        self._fill(which, "Bag", [(value, None) for value in values])
+
+    def _extend(self, which: Property, values: Sequence[tuple[str, str | None]]) -> bool:
+        """Append to an array, so that what is there stays as it is: other programs hang qualifiers on it."""
+        nodes = self._nodes(which)
+        first = next(_items(nodes[0]), None) if len(nodes) == 1 else None
+        array = None if first is None else first.parentNode
+        if not isinstance(array, minidom.Element):
+            return False
+        for value, language in values:
+            self._append(array, value, language)
+        return True
 
     def _fill(self, which: Property, kind: Literal["Bag", "Alt"], values: Sequence[tuple[str, str | None]]) -> None:
+        self._remove(which)
+        if not values:
+            return
         array = self._element(kind)
         self._new(which).appendChild(array)
         for value, language in values:
@@ -128,8 +128,7 @@ class Packet:
         array.appendChild(item)
 
     def _new(self, which: Property) -> minidom.Element:
-        """The property without a value, in place of all there is of it."""
-        self._remove(which)
+        """The property without a value."""
         home = next(self._descriptions(), None)
         if home is None:
             home = self._element("Description")
@@ -147,14 +146,22 @@ class Packet:
                 if (child.namespaceURI, child.localName) == which:
                     description.removeChild(child)
 
-    def _find(self, which: Property) -> minidom.Element | minidom.Attr | None:
+    def _nodes(self, which: Property) -> list[minidom.Element | minidom.Attr]:
+        """All there is of a property; it should be one, and other programs have made more of it."""
+        found: list[minidom.Element | minidom.Attr] = []
         for description in self._descriptions():
-            if description.hasAttributeNS(*which):
-                return description.getAttributeNodeNS(*which)
-            for child in _children(description):
-                if (child.namespaceURI, child.localName) == which:
-                    return child
-        return None
+            if (attribute := description.getAttributeNodeNS(*which)) is not None:
+                found.append(attribute)
+            found += [child for child in _children(description) if (child.namespaceURI, child.localName) == which]
+        return found
+
+    def _values(self, which: Property) -> Iterator[minidom.Element | minidom.Attr]:
+        """Of a property that is an array the items, else itself."""
+        for node in self._nodes(which):
+            items = list(_items(node))
+            yield from items
+            if not items:
+                yield node
 
     def _descriptions(self) -> Iterator[minidom.Element]:
         return (node for node in _children(self._rdf) if (node.namespaceURI, node.localName) == (RDF, "Description"))
@@ -195,9 +202,9 @@ def _children(node: minidom.Node) -> Iterator[minidom.Element]:
     return (child for child in node.childNodes if isinstance(child, minidom.Element))
 
 
-def _items(element: minidom.Element) -> Iterator[minidom.Element]:
-    """The items of the array that is an element's value, if it is one."""
-    for array in _children(element):
+def _items(node: minidom.Element | minidom.Attr) -> Iterator[minidom.Element]:
+    """The items of the array that is a property's value, if it is one."""
+    for array in _children(node):
         if array.namespaceURI == RDF and array.localName in ("Bag", "Seq", "Alt"):
             yield from (child for child in _children(array) if (child.namespaceURI, child.localName) == (RDF, "li"))
 

@@ -1,5 +1,6 @@
 """A person's words and ours in one packet, by each policy; what we wrote earlier is ours still."""
 
+import unicodedata
 from dataclasses import replace
 
 import pytest
@@ -86,8 +87,49 @@ def test_what_we_wrote_earlier_follows_the_record(policy: Merge) -> None:
     )
     merge(packet, newer, policy)
     assert packet.alternatives(BY_LANGUAGE["description"]) == {"x-default": "Two dogs."}
-    added = ("Bella", "Dog", "two animals") if policy is Merge.ADD else ("Bella", "Dog", "beach")
+    added = ("Bella", "Dog", "two animals") if policy is Merge.ADD else ("Bella", "Dog")
     assert packet.items(LISTS["keywords"]) == added
+
+
+@pytest.mark.parametrize("policy", list(Merge))
+def test_what_we_wrote_goes_where_there_is_nothing_to_say_now(policy: Merge) -> None:
+    packet = Packet()
+    packet.set_items(LISTS["subject_code"], ["01000000"])
+    merge(packet, OURS, policy)
+    merged = merge(packet, Values(), policy)
+    assert merged.changed == ("title", "description", "alt_text", "headline", "keywords", "hierarchy", "scene")
+    assert merged.marks == frozenset()
+    assert not any(packet.alternatives(which) for which in (*BY_LANGUAGE.values(), *PLAIN.values()))
+    assert [name for name, which in LISTS.items() if packet.items(which)] == ["subject_code"]
+    assert packet.items(MARKS) == ()
+    assert merge(packet, Values(), policy).changed == ()
+
+
+def test_our_text_follows_the_record_beside_a_persons_in_another_language() -> None:
+    packet = Packet()
+    merge(packet, OURS, Merge.KEEP)
+    packet.set_alternatives(BY_LANGUAGE["title"], {**OURS.texts["title"], "ko": "벨라"})
+    merge(packet, replace(OURS, texts={**OURS.texts, "title": {"x-default": "A wolf"}}), Merge.KEEP)
+    assert packet.alternatives(BY_LANGUAGE["title"]) == {"x-default": "A wolf", "ko": "벨라"}
+
+
+def test_what_stays_because_we_have_nothing_instead_is_not_marked_as_ours() -> None:
+    packet = theirs()
+    packet.set_items(LISTS["subject_code"], ["01000000"])
+    for _ in range(2):
+        merged = merge(packet, OURS, Merge.REPLACE)
+        assert packet.items(LISTS["subject_code"]) == ("01000000",)
+        assert mark("subject_code", "01000000") not in merged.marks
+    assert merged.changed == ()
+
+
+def test_a_persons_spellings_stay_and_ours_of_the_same_word_is_not_added() -> None:
+    packet = Packet()
+    decomposed = unicodedata.normalize("NFD", "강아지")
+    packet.set_items(LISTS["keywords"], ["Polish", "polish", decomposed, "new  york"])
+    ours = Values(lists={"keywords": ("강아지", "New York", "dog")})
+    merge(packet, ours, Merge.ADD)
+    assert packet.items(LISTS["keywords"]) == ("Polish", "polish", decomposed, "new  york", "dog")
 
 
 def test_what_a_person_changed_is_theirs() -> None:

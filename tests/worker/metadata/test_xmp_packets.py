@@ -126,3 +126,29 @@ OUTSIDE = b'<!DOCTYPE r SYSTEM "http://example.com/x.dtd"><r/>'
 def test_what_is_hostile_or_no_xmp_is_refused(data: bytes, why: str) -> None:
     with pytest.raises(Rejected, match=why):
         Packet(data)
+
+
+TWICE = f"""<r:RDF xmlns:r="{RDF}" xmlns:dc="http://purl.org/dc/elements/1.1/">
+<r:Description><dc:subject><r:Bag><r:li>one</r:li></r:Bag></dc:subject></r:Description>
+<r:Description><dc:subject><r:Seq><r:li>two</r:li></r:Seq></dc:subject></r:Description></r:RDF>"""
+
+
+def test_of_a_property_that_is_there_twice_nothing_is_lost() -> None:
+    packet = Packet(TWICE.encode())
+    assert packet.items(SUBJECT) == ("one", "two")
+    packet.set_items(SUBJECT, ["one", "two", "dog"])
+    assert Packet(packet.to_bytes()).items(SUBJECT) == ("one", "two", "dog")
+    assert packet.to_bytes().count(b"<dc:subject>") == 1
+
+
+def test_a_language_is_added_beside_what_is_there() -> None:
+    title = Property("http://purl.org/dc/elements/1.1/", "title")
+    packet = Packet(
+        f'<r:RDF xmlns:r="{RDF}" xmlns:dc="{title.namespace}"><r:Description><dc:title><r:Seq><r:li>one</r:li>'
+        "<r:li>two</r:li></r:Seq></dc:title></r:Description></r:RDF>".encode()
+    )
+    packet.set_alternatives(title, {"x-default": "one", "en": "A dog"})
+    assert packet.items(title) == ("one", "two", "A dog")
+    assert packet.alternatives(title) == {"x-default": "one", "en": "A dog"}
+    packet.set_alternatives(title, {})
+    assert b"dc:title" not in packet.to_bytes()
