@@ -1,18 +1,20 @@
 """`stockmeta write` on a folder: its options, its lines, and what it says when something is missing."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from tasks.errors import ConfigurationError
+from tasks.errors import ConfigurationError, Unavailable
 from tasks.generation import open_generation
 from tasks.layout import FOLDER_KEYS, Layout
 from tasks.records import ImageRef
 from tests.worker.libraries import GENERATION, record
 from worker.cli import app
+from worker.commands import write as module
 from worker.commands.write import make_wording
 from worker.settings import load_settings
 from worker.storage.local import LocalStore
@@ -112,3 +114,23 @@ def test_paths_leave_out_what_is_never_shown() -> None:
     korean = make_wording(load_settings(languages="ko"))
     assert korean.languages == ("ko",)
     assert any(path.startswith("동물|") for path in korean.paths.values())
+
+
+def test_a_dry_run_makes_no_folder(folder: Path, tmp_path: Path) -> None:
+    assert run(folder, "--xmp", "--out", tmp_path / "deep" / "xmp", "--dry-run").exit_code == 0
+    assert not (tmp_path / "deep").exists()
+
+
+def test_what_was_written_before_the_store_fell_silent_has_its_lines(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = module.records
+
+    def broken(*given: object, **options: object) -> Iterator[object]:
+        yield from everything(*given, **options)  # type: ignore[arg-type]  # as it was called
+        raise Unavailable("the disk is gone")
+
+    monkeypatch.setattr(module, "records", broken)
+    result = run(folder, "--xmp", "--out", tmp_path / "xmp")
+    assert isinstance(result.exception, Unavailable)
+    assert [line["status"] for line in lines(result)] == ["written", "written"]

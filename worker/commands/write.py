@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tasks.errors import ConfigurationError
+from tasks.errors import ConfigurationError, Unavailable
 from tasks.generation import read_current
 from tasks.own_writes import OwnWriter
 from tasks.ports import Store
@@ -23,6 +23,7 @@ from worker.metadata.merge import Merge
 from worker.settings import Settings
 from worker.sidecars import Broken, Found, records
 from worker.storage.local import LocalStore
+from worker.storage.memory import MemoryStore
 from worker.vocabulary import load_wording
 from worker.writing import Line, Writer
 
@@ -112,6 +113,8 @@ def _target(library: Library, options: Options) -> tuple[Store, OwnWriter | None
         raise ConfigurationError(
             f"--out {options.out}: give a folder apart from the library, or say --in-place to write into the library"
         )
+    if options.dry_run and not out.exists():
+        return MemoryStore("out"), None
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -123,15 +126,22 @@ def _in_order(write: Callable[[Found], Line], found: Iterable[Found]) -> Iterato
     """The lines in the order of what was found, which is read no further ahead than needed."""
     waiting: deque[tuple[str, Future[Line]]] = deque()
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="write")
+    trouble: Unavailable | None = None
     try:
-        for one in found:
-            sidecar = Naming.ADOBE.key(one.key if isinstance(one, Broken) else one.record.image.key)
-            # Of two images with one sidecar the first gets it, in every run.
-            while len(waiting) >= 2 * THREADS or any(sidecar == other for other, _ in waiting):
-                yield waiting.popleft()[1].result()
-            waiting.append((sidecar, pool.submit(write, one)))
+        try:
+            for one in found:
+                sidecar = Naming.ADOBE.key(one.key if isinstance(one, Broken) else one.record.image.key)
+                # Of two images with one sidecar the first gets it, in every run.
+                while len(waiting) >= 2 * THREADS or any(sidecar == other for other, _ in waiting):
+                    yield waiting.popleft()[1].result()
+                waiting.append((sidecar, pool.submit(write, one)))
+        except Unavailable as error:
+            # Of the listing: what was listed before it is written, and has its lines.
+            trouble = error
         while waiting:
             yield waiting.popleft()[1].result()
+        if trouble is not None:
+            raise trouble
     finally:
         # What is under way ends, or exiftool would be taken away from it; what has not begun does not begin.
         pool.shutdown(wait=True, cancel_futures=True)
