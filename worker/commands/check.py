@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -18,6 +19,7 @@ from worker import console
 from worker.broker import embedded_broker
 from worker.captioning import make_generator
 from worker.library import open_library
+from worker.metadata.exiftool import INSTALL, ExifTool
 from worker.runtime import make_decoder, make_encoder
 from worker.settings import Settings, drop_celery_variables
 from worker.storage.probe import require_conditional_writes
@@ -54,6 +56,7 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "broker", lambda: _broker(settings)
     yield "store", lambda: _store(settings)
     yield "cache", lambda: _cache(settings)
+    yield "exiftool", lambda: _exiftool(settings)
 
 
 def _versions() -> str:
@@ -160,3 +163,11 @@ def _cache(settings: Settings) -> str:
         raise PermissionError(f"{settings.cache_dir} cannot be written; set STOCKMETA_CACHE_DIR")
     size = sum(path.stat().st_size for path in settings.cache_dir.rglob("*") if path.is_file())
     return f"{settings.cache_dir}: {size / 1e6:.0f} MB"
+
+
+def _exiftool(settings: Settings) -> str:
+    """Only `write --embed` needs it, so it may be missing. Raises `ConfigurationError` where it is there and no use."""
+    if shutil.which(settings.exiftool) is None:
+        return f"none, so `stockmeta write` makes sidecars only; for --embed {INSTALL}"
+    with ExifTool(settings.exiftool) as tool:
+        return f"{tool.version}, for `stockmeta write --embed`"
