@@ -89,7 +89,7 @@ class Agency:
         formats: of images, as Pillow names them; empty for any.
         megapixels: at least so many.
         flags: whether what a person should look at first, and did not, is refused.
-        words: a title and a caption have at least so many.
+        words: a title and a caption have at least so many; with 0 they may be missing.
         forbidden: characters that no title may have.
         english: whether texts and keywords have to be English.
         plain: whether brands, addresses, camera data and lists of keywords are refused in texts.

@@ -123,7 +123,7 @@ def _flags(entry: Entry, agency: Agency) -> Iterator[Refusal]:
 
 
 def _missing(entry: Entry, agency: Agency) -> Iterator[Refusal]:
-    for name, text in _texts(entry, agency):
+    for name, text in _texts(entry, agency) if agency.words else ():
         if not text.strip():
             yield refusal(f"{name}_missing", name, "", f"it has no {name}", "write one, or tag it again")
 

@@ -160,6 +160,7 @@ def test_a_table_of_fields_refuses_next_to_nothing() -> None:
     iptc = agencies.load("iptc")
     made = entry(title="여우", caption="여우 Nikon", keywords=(), categories=(), flags=frozenset({"brand"}))
     assert broken(made, iptc) == []
+    assert broken(entry(title="", caption=""), iptc) == []
 
 
 def test_a_phones_jpeg_with_further_pictures_is_a_jpeg() -> None:
