@@ -30,6 +30,7 @@ BETWEEN = frozenset({"and", ",", "very", "or"})
 COLOURS = frozenset({"black", "white", "brown"})
 QUALITIES = frozenset({"color", "emotion", "style", "activity"})
 """Facets whose words stand before persons: a smiling man."""
+ADVERBS = frozenset({"very", "really", "extremely", "quite"})
 COPULA = frozenset({"is", "are", "was", "were", "looks", "being"})
 DOING = frozenset({"wearing", "holding", "sitting", "standing", "riding", "walking", "eating", "playing", "looking"})
 ONE = frozenset({"a", "an", "one", "another"})
@@ -152,9 +153,10 @@ class Neutralizer:
                 if rule.instead == UNUSABLE or (rule.use == "any" and at and lower[at - 1] in COPULA):
                     return None
                 instead = self._instead(rule, words, lower, at, at + size)
-                text.replace(at, at + size, instead + ending if instead else "")
+                before = int(not instead and at > 0 and lower[at - 1] in ADVERBS)
+                text.replace(at - before, at + size, instead + ending if instead else "")
                 # What is there now may have a rule of its own: boy, child, person.
-                return 0
+                return -before
         return 1
 
     def _instead(self, rule: Rule, words: tuple[str, ...], text: Sequence[str], start: int, stop: int) -> str:
@@ -219,8 +221,9 @@ class Neutralizer:
             *words[at + NEAR :],
         ]
         for place in range(at, min(at + NEAR, len(plain))):
-            if self._nouns.person(plain, place):
-                return True
+            if end := self._nouns.person(plain, place):
+                # A white baby bear is no white baby.
+                return plain[place] != words[place] or not self._nouns.thing(words, place, end, ALIVE)
             word = plain[place]
             if word not in BETWEEN and not self._adjective(plain, place):
                 return False

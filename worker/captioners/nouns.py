@@ -45,7 +45,9 @@ class Nouns:
         return span is not None and not self._verb(words, start, span.start, span.stop)
 
     def animals(self, words: Sequence[str], start: int, stop: int) -> bool:
-        """Whether they stand for an animal: a mother and baby giraffe, an elephant with its baby."""
+        """Whether they stand for an animal: an elephant family, a mother and baby giraffe."""
+        if words[start] in ("family", "families", "couple") and start:
+            return any(span.stop == start and self._is(span, ALIVE) for span in self._phrases.find(words[:start]))
         return words[start] in OF_ANIMALS and (self._young(words, stop) or self._kin(words, start))
 
     def attribute(self, words: Sequence[str], start: int, stop: int) -> bool:
