@@ -20,8 +20,9 @@ from worker.metadata import exiftool as module
 from worker.metadata.beside import beside
 from worker.metadata.embed import SUFFIXES, BesideOnly, embed
 from worker.metadata.exiftool import Blocks, ExifTool
-from worker.metadata.fields import Values
+from worker.metadata.fields import LISTS, Values
 from worker.metadata.merge import Elsewhere, Merge
+from worker.metadata.xmp import Packet
 
 pytestmark = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
 
@@ -337,3 +338,25 @@ def test_a_picture_that_cannot_be_compared_is_left_alone(tool: ExifTool) -> None
     plain = picture("JPEG")
     with pytest.raises(BesideOnly, match="cannot be found"):
         embed(plain[:20] + b"\0\0\0" + plain[20:], "JPEG", VALUES, Merge.KEEP, tool)
+
+
+def test_a_persons_long_keyword_and_what_iim_has_of_it_are_one(tool: ExifTool, tmp_path: Path) -> None:
+    path = tmp_path / "image.jpg"
+    path.write_bytes(picture("JPEG"))
+    long = "긴" * 30
+    given = ["-codedcharacterset=utf8", f"-IPTC:Keywords={long[:21]}", f"-XMP-dc:Subject={long}"]
+    subprocess.run(["exiftool", "-overwrite_original", *given, str(path)], capture_output=True, check=True, timeout=60)
+    path.write_bytes(embed(path.read_bytes(), "JPEG", Values(lists={"keywords": ["dog"]}), Merge.ADD, tool).data)
+    found = dump(path)
+    assert found["XMP-dc:Subject"] == [long, "dog"]
+    assert found["IPTC:Keywords"] == [long[:21], "dog"]
+
+
+def test_xmp_in_utf16_is_merged(tool: ExifTool, tmp_path: Path) -> None:
+    theirs = Packet()
+    theirs.set_items(LISTS["keywords"], ["벨라"])
+    before = tool.write(picture("PNG"), ".png", Blocks(xmp=theirs.to_bytes().decode().encode("utf-16")))
+    done = embed(before, "PNG", Values(lists={"keywords": ["dog"]}), Merge.ADD, tool)
+    path = tmp_path / "image.png"
+    path.write_bytes(done.data)
+    assert dump(path)["XMP-dc:Subject"] == ["벨라", "dog"]

@@ -58,7 +58,7 @@ def embed(
     packet = Packet(before.xmp)
     old_marks = frozenset(packet.items(MARKS))
     iim = _iim(before.iim)
-    merged = merge(packet, values, policy, _theirs(iim, before.description, elsewhere or Elsewhere()))
+    merged = merge(packet, values, policy, _theirs(iim, packet, before.description, elsewhere or Elsewhere()))
     blocks = Blocks(
         xmp=packet.to_bytes() if merged.changed else None,
         iim=None if iim is None or before.iim is None else _other_iim(iim, before.iim, merged, policy, old_marks),
@@ -110,7 +110,7 @@ def _iim(block: bytes | None) -> Iim | None:
     return None
 
 
-def _theirs(iim: Iim | None, description: str | None, elsewhere: Elsewhere) -> Elsewhere:
+def _theirs(iim: Iim | None, packet: Packet, description: str | None, elsewhere: Elsewhere) -> Elsewhere:
     """What is a person's outside of the XMP: IIM before Exif before what the record says."""
     texts = dict(elsewhere.texts)
     if description and not is_camera_text(tidy(description)):
@@ -118,7 +118,9 @@ def _theirs(iim: Iim | None, description: str | None, elsewhere: Elsewhere) -> E
     if iim is None:
         return Elsewhere(texts, elsewhere.keywords)
     texts |= {name: text for name in TEXTS if (text := iim.text(name))}
-    return Elsewhere(texts, (*iim.keywords(), *elsewhere.keywords))
+    # What IIM had no room for is whole in the XMP.
+    cut = {fitting("keywords", word) for word in packet.items(LISTS["keywords"])}
+    return Elsewhere(texts, (*(word for word in iim.keywords() if word not in cut), *elsewhere.keywords))
 
 
 def _other_iim(iim: Iim, before: bytes, merged: Merged, policy: Merge, old_marks: frozenset[str]) -> bytes | None:

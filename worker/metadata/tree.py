@@ -18,6 +18,8 @@ MOST_ATTRIBUTES = 2000
 """Of one element; Lightroom writes its settings as a few hundred."""
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UTF16 = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\0": "utf-16-le", b"\0<\0": "utf-16-be"}
+_DECLARATION = re.compile(r"^\s*<\?xml\s[^>]*\?>")
 _TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"})
 # An attribute's tabs and line ends are spaces to a reader, unless they are escaped.
 _ATTRIBUTE = _TEXT | str.maketrans({'"': "&quot;", "\t": "&#x9;", "\n": "&#xA;"})
@@ -36,9 +38,9 @@ def parse(data: bytes) -> minidom.Document:
     """
     if len(data) > MOST_BYTES:
         raise refused(f"it has {len(data)} bytes, and {MOST_BYTES} are allowed")
-    # Packets are padded, some with what is no white space.
-    data = data.strip(b"\0 \t\r\n")
     try:
+        # Packets are padded, some with what is no white space.
+        data = _utf8(data).strip(b"\0 \t\r\n")
         data = data[: _inspect(data)]
         return minidom.parseString(data)  # noqa: S318 - inspected: no DTD, no entities, within limits
     except (expat.ExpatError, ValueError, LookupError) as error:
@@ -48,6 +50,15 @@ def parse(data: bytes) -> minidom.Document:
 def refused(why: str) -> Rejected:
     """The error for XMP that is left alone."""
     return Rejected(Reason.UNREADABLE, f"its XMP is refused: {why}")
+
+
+def _utf8(data: bytes) -> bytes:
+    """A document in UTF-16, which XMP may be in TIFF and PNG, in UTF-8. Raises `UnicodeDecodeError`."""
+    codec = next((codec for start, codec in _UTF16.items() if data.startswith(start)), None)
+    if codec is None:
+        return data
+    # What it says of its encoding is true no longer.
+    return _DECLARATION.sub("", data[: len(data) // 2 * 2].decode(codec)).encode()
 
 
 def _inspect(data: bytes) -> int:

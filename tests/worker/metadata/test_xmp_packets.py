@@ -152,3 +152,20 @@ def test_a_language_is_added_beside_what_is_there() -> None:
     assert packet.alternatives(title) == {"x-default": "one", "en": "A dog"}
     packet.set_alternatives(title, {})
     assert b"dc:title" not in packet.to_bytes()
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("declared", ["", '<?xml version="1.0" encoding="UTF-16"?>'])
+@pytest.mark.parametrize("padding", ["", " \n" * 20, "\0"])
+def test_utf16_is_read_and_becomes_utf8(codec: str, declared: str, padding: str) -> None:
+    packet = Packet()
+    packet.set_items(SUBJECT, ["개", "dog"])
+    data = (declared + packet.to_bytes().decode() + padding).encode(codec)
+    assert Packet(data).items(SUBJECT) == ("개", "dog")
+    assert Packet(Packet(data).to_bytes()).items(SUBJECT) == ("개", "dog")
+
+
+def test_utf16_hides_no_entities() -> None:
+    for codec in ("utf-16", "utf-16-le", "utf-16-be"):
+        with pytest.raises(Rejected, match="DTD"):
+            Packet(LAUGHS.decode().encode(codec))
