@@ -87,6 +87,7 @@ def neutralizer(phrases: Phrases) -> Neutralizer:
         ("a cowboy with a cowboy hat", "a rider with a cowboy hat"),
         ("a clock at 10:45", "a clock at 10:45"),
         ("a very pretty girl by a meter", "a person by a meter"),
+        ("a women's bathroom with a sink", "a bathroom with a sink"),
         ("a women is holding a card", "a person is holding a card"),
     ],
 )
