@@ -355,8 +355,9 @@ def test_a_persons_long_keyword_and_what_iim_has_of_it_are_one(tool: ExifTool, t
 def test_xmp_in_utf16_is_merged(tool: ExifTool, tmp_path: Path) -> None:
     theirs = Packet()
     theirs.set_items(LISTS["keywords"], ["벨라"])
-    before = tool.write(picture("PNG"), ".png", Blocks(xmp=theirs.to_bytes().decode().encode("utf-16")))
-    done = embed(before, "PNG", Values(lists={"keywords": ["dog"]}), Merge.ADD, tool)
-    path = tmp_path / "image.png"
+    # exiftool reads such, and does not write it.
+    before = picture("TIFF", tiffinfo={700: theirs.to_bytes().decode().encode("utf-16")})
+    done = embed(before, "TIFF", Values(lists={"keywords": ["dog"]}), Merge.ADD, tool)
+    path = tmp_path / "image.tif"
     path.write_bytes(done.data)
     assert dump(path)["XMP-dc:Subject"] == ["벨라", "dog"]
