@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 import msgspec
 
-from tasks.records import UNTITLED, Category, Embedded, Flag, Image, Keyword, Record, Source
+from tasks.records import UNTITLED, Category, Embedded, Flag, Image, Keyword, Record, Source, decoded
 
 OWN_WORD = "embedded:"
 """What the id of a keyword begins with that is a word of the file's and no concept."""
@@ -45,10 +45,7 @@ class Human:
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         """Inverse of `to_json`; fields may be missing. Raises `ValueError`, saying where, if it is nothing such."""
-        try:
-            return msgspec.json.decode(text, type=cls)
-        except RecursionError:
-            raise ValueError("it is nested too deep") from None
+        return decoded(text, cls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,15 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 SCHEMA: Literal["stockmeta/1"] = "stockmeta/1"
+
+Kind = TypeVar("Kind")
 
 
 UNTITLED = "Untitled picture"
@@ -243,7 +245,15 @@ class Record:
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         """Inverse of `to_json`. Raises `ValueError`, saying where, if the text is not a record of this schema."""
-        return msgspec.json.decode(text, type=cls)
+        return decoded(text, cls)
+
+
+def decoded(text: str | bytes, kind: type[Kind]) -> Kind:
+    """JSON as a dataclass. Raises `ValueError`, saying where, if it is nothing such."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,7 @@ class _Reader:
 def _parse(path: str, data: bytes, ref: ImageRef) -> Record:
     try:
         record = Record.from_json(data)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: it is no record: {error}") from error
     if (record.image.bucket, record.image.key) != (ref.bucket, ref.key):
         raise ValueError(f"{path}: it speaks of another image, {record.image.key!r} in {record.image.bucket!r}")

@@ -99,3 +99,8 @@ def without(name: str) -> dict[str, Any]:
 def test_what_is_no_record_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):
         Record.from_json(text)
+
+
+def test_nesting_without_end_is_no_record() -> None:
+    with pytest.raises(ValueError, match="deep"):
+        Record.from_json('{"schema": "stockmeta/1", "more": ' + "[" * 200_000 + "]" * 200_000 + "}")
