@@ -121,7 +121,8 @@ def _theirs(said: Published) -> dict[str, frozenset[str]]:
         name: frozenset({tidy(text.value)} if text is not None and text.source == PEOPLE else ())
         for name, text in texts.items()
     }
-    words = (label for word in said.keywords if word.source == PEOPLE for label in word.labels.values())
+    # As the file has them: a label of ours in another language is a translation, and ours.
+    words = said.embedded.keywords if said.embedded is not None else ()
     return found | {"keywords": frozenset(map(tidy, words))}
 
 

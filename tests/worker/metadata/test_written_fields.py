@@ -1,7 +1,7 @@
 """From what leaves the system to the values of properties."""
 
 from tasks.published import Published, Text, Word
-from tasks.records import Category, Image
+from tasks.records import Category, Embedded, Image
 from worker.metadata.fields import Wording
 
 IMAGE = Image("photos", "a.jpg", "e")
@@ -43,6 +43,13 @@ def test_texts_have_a_language_where_it_is_known() -> None:
     assert several.texts["alt_text"] == {}
     assert several.theirs["description"] == {"Bella"}
     assert several.theirs["title"] == frozenset()
+
+
+def test_a_translation_of_a_persons_keyword_is_ours() -> None:
+    bridge = Word({"en": "bridge", "ko": "다리"}, "c-bridge", "embedded")
+    values = Wording(("en", "ko")).values(said(keywords=(bridge, DOG), embedded=Embedded(keywords=("다리",))))
+    assert values.lists["keywords"] == ("bridge", "dog", "다리", "개")
+    assert values.theirs["keywords"] == {"다리"}
 
 
 def test_codes_of_scenes_and_subjects() -> None:
