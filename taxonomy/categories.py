@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -212,16 +213,18 @@ def _membership(scheme: Scheme, vocabulary: Vocabulary) -> Floats:
     """Share of each concept that belongs to each category, (m, k); several categories share a concept equally."""
     membership = np.zeros((len(vocabulary.concepts), len(scheme.rows)), np.float32)
     if not vocabulary.flat:
-        for i, positions in enumerate(targets(scheme, vocabulary)):
-            membership[i, list(positions)] = 1 / max(len(positions), 1)
+        found = targets(scheme, vocabulary)
+        number = np.array([len(positions) for positions in found])
+        concepts = np.repeat(np.arange(len(found)), number)
+        membership[concepts, list(chain.from_iterable(found))] = 1 / number[concepts]
     return membership
 
 
 def _among(scheme: Scheme, vocabulary: Vocabulary) -> dict[int, Floats]:
     """For categories that need facets, which concepts (m,) are of these."""
-    facets = [concept.facet for concept in vocabulary.concepts]
+    facets = np.array([concept.facet for concept in vocabulary.concepts])
     return {
-        position: np.array([facet in row.needs for facet in facets], np.float32)
+        position: np.isin(facets, row.needs).astype(np.float32)
         for position, row in enumerate(scheme.rows)
         if row.needs
     }

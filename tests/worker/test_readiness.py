@@ -17,6 +17,8 @@ from worker.library import Library, open_library
 from worker.queue.connection import connect
 from worker.settings import Settings
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Settings]:

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from tests.conftest import jpeg
 from worker import cli
 
+pytestmark = pytest.mark.integration
+
 Run = Callable[..., "Result"]
 
 

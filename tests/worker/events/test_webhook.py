@@ -18,6 +18,8 @@ from worker.events.records import MAX_BYTES
 from worker.events.serving import CONNECTIONS, listening, serve
 from worker.events.webhook import make_app
 
+pytestmark = pytest.mark.integration
+
 SECRET = "grüße, secret"  # noqa: S105 - of this test
 BEARER = {"Authorization": f"Bearer {SECRET}".encode()}
 

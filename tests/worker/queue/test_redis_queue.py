@@ -24,6 +24,8 @@ from worker.queue.ledger import DEFERRED, LEDGERS, MESSAGES, PUBLISHING
 from worker.queue.redis_queue import FAILING, RedisQueue
 from worker.settings import Settings
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.mark.parametrize(
     ("queue_name", "task"),

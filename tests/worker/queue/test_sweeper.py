@@ -16,6 +16,8 @@ from worker.queue.redis_queue import RedisQueue
 from worker.queue.sweeper import Sweeper, Swept, make_sweeper
 from worker.settings import Settings
 
+pytestmark = pytest.mark.integration
+
 NOTHING = Swept()
 
 
