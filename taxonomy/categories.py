@@ -224,9 +224,7 @@ def _among(scheme: Scheme, vocabulary: Vocabulary) -> dict[int, Floats]:
     """For categories that need facets, which concepts (m,) are of these."""
     facets = np.array([concept.facet for concept in vocabulary.concepts])
     return {
-        position: np.isin(facets, row.needs).astype(np.float32)
-        for position, row in enumerate(scheme.rows)
-        if row.needs
+        position: np.isin(facets, row.needs).astype(np.float32) for position, row in enumerate(scheme.rows) if row.needs
     }
 
 
