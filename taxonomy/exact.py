@@ -16,6 +16,9 @@ STEPS = 4000
 """To 1. Squared it is 5 % below 2**24, which leaves room for what rounding adds to the length of a unit vector; a
 cosine is off by 1e-4 (one standard deviation), a hundredth of what tells two concepts apart."""
 
+SCALE = 1 / STEPS**2
+"""Of a product of two `directions` to their cosine."""
+
 CHANCE_STEPS, SHARE_STEPS = 2.0**30, 2.0**20
 
 
@@ -28,7 +31,7 @@ def directions(vectors: Floats) -> Floats:
 def cosines(rows: Floats, columns: Floats) -> Floats:
     """Cosines (n, m) of `directions` (n, d) with the columns of (d, m), transposed `directions` too."""
     product: Floats = rows @ columns
-    product *= np.float32(1 / STEPS**2)
+    product *= np.float32(SCALE)
     return product
 
 

@@ -65,8 +65,9 @@ class Scorer:
         if len(embeddings) != len(vocabulary.concepts):
             raise ValueError(f"{len(embeddings)} embeddings for {len(vocabulary.concepts)} concepts")
         self.vocabulary = vocabulary
-        self._gain = np.ones(len(embeddings), np.float32) if usual is None else _gain(usual.deviation)
-        self._offset = np.zeros(len(embeddings), np.float32) if usual is None else usual.mean * self._gain
+        gain = np.ones(len(embeddings), np.float32) if usual is None else _gain(usual.deviation)
+        self._offset = np.zeros(len(embeddings), np.float32) if usual is None else usual.mean * gain
+        self._gain = gain * np.float32(exact.SCALE)
         # One concept a column: a quarter faster than the rows as they are stored.
         self._concepts = np.ascontiguousarray(exact.directions(embeddings).T)
         self._logit_scale = logit_scale
@@ -85,7 +86,8 @@ class Scorer:
 
     def block(self, rows: Floats) -> Scores:
         """Score as many as `blocks` gives."""
-        raw = exact.cosines(exact.directions(rows), self._concepts)
+        raw: Floats = exact.directions(rows) @ self._concepts
+        # To cosines and to equal deviations in one pass.
         raw *= self._gain
         raw -= self._offset
         # One column more than there are concepts, so that every subtree ends before the end.
