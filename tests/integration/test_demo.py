@@ -46,6 +46,10 @@ def test_own_photographs_with_a_broken_one(stockmeta: Command, photos: Path, tmp
     assert "notes&lt;script&gt;.jpg" in page
     assert "notes<script>" not in page
 
+    again = stockmeta("demo", "--photos", photos, "--out", out, MODEL="fake", MAX_KEYWORDS="3")
+    assert again.returncode == 1, "another generation goes into the same folder"
+    assert len(list((out / "sidecars").rglob("*/failed/photos/*.json"))) == 4
+
 
 def test_check_tries_everything(stockmeta: Command, photos: Path) -> None:
     result = stockmeta("check", MODEL="starter", LIBRARY=photos)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.errors import ConfigurationError, StockmetaError, Unavailable
+from tasks.generation import open_generation, promote
 from tasks.layout import FOLDER_KEYS, Layout
 from tasks.messages import UPLOADS, TagMessage
 from tasks.ports import Decoded
@@ -58,6 +59,9 @@ def run(settings: Settings, photos: Path | None, out: Path) -> int:
     with console.bars() as bars:
         # Loaded here first, so that what takes long shows its progress; the worker then finds it in the cache.
         model = load_model(settings, bars.update)
+        # An earlier version left another generation in this folder, and the worker would refuse to join it.
+        for change in (open_generation, promote):
+            change(LocalStore(sidecars), Layout("", FOLDER_KEYS), model.provenance.generation)
         start = time.monotonic()
         given = {"broker_url": None, "library": str(library.resolve()), "output": str(sidecars.resolve())}
         ours = load_settings(**settings.model_dump(exclude_unset=True) | given)
