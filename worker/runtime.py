@@ -90,9 +90,7 @@ def load_model(settings: Settings, progress: Progress | None = None, *, calibrat
     threadpool_limits(1, user_api="blas")
     wording = load_wording(settings)
     encoder = make_encoder(settings)
-    vocabulary = wording.vocabulary.only(encoder.facets)
-    if not vocabulary.concepts:
-        raise ConfigurationError(f"the vocabulary has no concepts of a kind that {encoder.model} can tell")
+    vocabulary = _told(wording.vocabulary, encoder)
 
     def report(what: str) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(what, done, total)
@@ -136,6 +134,14 @@ def load_model(settings: Settings, progress: Progress | None = None, *, calibrat
     judge = Judge(encoder, scorer, categorizers, reviewer, generator)
     describer = Describer(chooser, categorizers, reviewer, captioner, provenance, wording.vocabulary)
     return Model(encoder, wording.vocabulary, vocabulary, embeddings, judge, describer)
+
+
+def _told(whole: Vocabulary, encoder: Encoder) -> Vocabulary:
+    """The concepts that the encoder can tell. Raises `ConfigurationError` where it can tell none."""
+    vocabulary = whole.only(encoder.facets)
+    if not vocabulary.concepts:
+        raise ConfigurationError(f"the vocabulary has no concepts of a kind that {encoder.model} can tell")
+    return vocabulary
 
 
 class Runtime:
