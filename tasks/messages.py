@@ -1,6 +1,7 @@
 """What travels through the queue: JSON, versioned, never a URL. And the queue, as a Protocol."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
@@ -35,6 +36,9 @@ class TagMessage:
         id: its entry in the ledger.
         tries: how often it has been put off.
         again: published a second time, because nobody knows what became of the first: treated like a redelivery.
+        run: the backfill that it belongs to, whose count its outcomes are added to.
+        stored: the generation whose records' embeddings are scored again, where they are of the same content, instead
+            of reading pixels.
     """
 
     refs: tuple[ImageRef, ...]
@@ -42,6 +46,8 @@ class TagMessage:
     id: str = field(default_factory=_new_id)
     tries: int = 0
     again: bool = False
+    run: str | None = None
+    stored: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; about 150 bytes an image."""
@@ -51,6 +57,8 @@ class TagMessage:
             "generation": self.generation,
             "tries": self.tries,
             "again": self.again,
+            "run": self.run,
+            "stored": self.stored,
             "refs": [{"bucket": ref.bucket, "key": ref.key, "etag": ref.etag} for ref in self.refs],
         }
 
@@ -74,7 +82,10 @@ class TagMessage:
             raise ValueError("expected a generation or none, and an id")
         if not isinstance(tries, int) or not isinstance(again, bool):
             raise ValueError("expected a number of tries, and whether it comes again")
-        return cls(tuple(_ref(ref) for ref in refs), generation, name or _new_id(), tries, again)
+        run, stored = data.get("run"), data.get("stored")
+        if not (run is None or isinstance(run, str)) or not (stored is None or isinstance(stored, str)):
+            raise ValueError("expected names of a run and of a generation, or none")
+        return cls(tuple(_ref(ref) for ref in refs), generation, name or _new_id(), tries, again, run, stored)
 
 
 class Queue(Protocol):
@@ -86,8 +97,16 @@ class Queue(Protocol):
     def put_off(self, message: TagMessage, queue: str, seconds: float) -> None:
         """Enter a message in the ledger, to be published so many seconds from now. Raises `Unavailable`."""
 
-    def done(self, message: TagMessage) -> None:
-        """Strike a message from the ledger: all its images ended, or are in another message. Raises `Unavailable`."""
+    def done(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
+        """Strike a message from the ledger: all its images ended, or are in another message.
+
+        Args:
+            message: which.
+            counts: what became of those that ended, added to the message's run unless it was struck before.
+
+        Raises:
+            Unavailable: the queue does not answer.
+        """
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:
         """Count a failure that this content caused (`ref` has its ETag); returns how many there are now.

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.order import Order
 from tasks.records import Candidate, Embedded, Visual
 from taxonomy.choose import Chosen
 from taxonomy.policy import Thresholds
@@ -18,11 +19,16 @@ Embeddings = NDArray[np.float32]
 
 
 class Stat(NamedTuple):
-    """What a store tells of an object without sending it."""
+    """What a store tells of an object without sending it.
+
+    `modified` is when it was written, in seconds since 1970 by the store's clock; `None` where it was not asked. S3 says
+    whole seconds; in a folder it is the later of mtime and ctime, to the microsecond or so.
+    """
 
     key: str
     etag: str
     size: int
+    modified: float | None = None
 
 
 class Fetched(NamedTuple):
@@ -33,9 +39,18 @@ class Fetched(NamedTuple):
 
 
 class Store(Protocol):
-    """Objects under keys, S3's contract. One instance is one bucket."""
+    """Objects under keys, S3's contract. One instance is one bucket.
+
+    Attributes:
+        bucket: its name.
+        order: in which `list` gives keys.
+    """
 
     bucket: str
+
+    @property
+    def order(self) -> Order:
+        """In which order `list` and `walk` give keys. Raises `Unavailable` where the store has to be asked."""
 
     def stat(self, key: str, etag: str | None = None) -> Stat:
         """Look at an object, the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
@@ -62,7 +77,17 @@ class Store(Protocol):
         """Remove an object if its ETag is `if_match`. Raises `Conflict`, `Vanished`, `Unavailable`."""
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Every object whose key begins with `prefix`, in this store's own order."""
+        """Every object whose key begins with `prefix`, in this store's own order, with `modified`."""
+
+    def walk(self, prefix: str = "") -> Iterator[Stat | str]:
+        """One level of `list`: objects, and for all whose keys have a `/` after `prefix`, what comes up to it, once.
+
+        `prefix` is empty or ends with `/`; so do the strings. In this store's own order, as far as it goes: an object
+        and a string compare as their keys do.
+        """
+
+    def fetch_start(self, key: str, length: int, *, etag: str) -> bytes:
+        """The first bytes of the object with this ETag, at most `length`. Raises `Vanished`, `Replaced`, `Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ class Send(NamedTuple):
 
 def successor(message: TagMessage, refs: tuple[ImageRef, ...], tries: int = 0) -> TagMessage:
     """Another message for some of its images."""
-    return TagMessage(refs, message.generation, tries=tries)
+    return TagMessage(refs, message.generation, tries=tries, run=message.run, stored=message.stored)
 
 
 def supersede(queue: Queue, message: TagMessage, sends: Sequence[Send], stop: threading.Event) -> None:

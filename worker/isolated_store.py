@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tasks.order import Order
 from tasks.ports import Fetched, Stat, Store
 
 
@@ -52,6 +53,20 @@ class TellingStore:
     def list(self, prefix: str = "") -> Iterator[Stat]:
         """See `Store`; tells nothing, since no image needs a listing."""
         return self._store.list(prefix)
+
+    def walk(self, prefix: str = "") -> Iterator[Stat | str]:
+        """See `Store`; tells nothing either."""
+        return self._store.walk(prefix)
+
+    def fetch_start(self, key: str, length: int, *, etag: str) -> bytes:
+        """See `Store`."""
+        with self._waiting():
+            return self._store.fetch_start(key, length, etag=etag)
+
+    @property
+    def order(self) -> Order:
+        """See `Store`."""
+        return self._store.order
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:

@@ -120,6 +120,7 @@ def s3_store(bucket: str, settings: Settings) -> Store:
             attempts=settings.s3_attempts,
             # A thread an image, and those of the messages.
             connections=settings.threads + settings.concurrency,
+            order=settings.s3_order,
         ),
     )
 

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     s3_attempts: int = Field(4, ge=1)
     """How often a request is tried, with growing pauses, before the image is put off."""
 
+    s3_order: Literal["auto", "bytes", "path"] = "auto"
+    """In which order the store lists keys: Amazon's by `bytes`, SeaweedFS by `path` component; auto: by its name."""
+
     concurrency: int = Field(8, ge=1)
     """Messages that a worker has in hand at once."""
     visibility_seconds: int = Field(3600, ge=1)

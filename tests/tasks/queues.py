@@ -1,6 +1,7 @@
 """A queue that keeps what it is given, for tests of what becomes of messages."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from tasks.errors import Unavailable
 from tasks.messages import TagMessage
@@ -25,7 +26,7 @@ class KeptQueue:
         self._answer()
         self.deferred.append((message, queue, seconds))
 
-    def done(self, message: TagMessage) -> None:
+    def done(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
         self._answer()
         self.struck.append(message.id)
 

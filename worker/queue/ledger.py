@@ -4,6 +4,7 @@
     stockmeta:deferred         sorted set   message id -> when it is to be published
     stockmeta:publishing       sorted set   message id -> since when it is entered, and perhaps not published
     stockmeta:messages         hash         message id -> the message and its queue, as JSON
+    stockmeta:run:<run>        hash         outcome -> how many images of a backfill came to it
 
 An id is in one ledger or deferred; while it is being published it is in `publishing`, too. Times are seconds since 1970
 by Redis's clock, so that machines need not agree.
@@ -12,6 +13,7 @@ by Redis's clock, so that machines need not agree.
 import json
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -29,6 +31,8 @@ DEFERRED = "stockmeta:deferred"
 LEDGERS = {queue: f"stockmeta:ledger:{queue}" for queue in QUEUES}
 PUBLISHING = "stockmeta:publishing"
 PLACES = (*LEDGERS.values(), DEFERRED)
+RUN_SECONDS = 30 * 24 * 3600
+"""How long a run's counts are kept after the last one."""
 
 # One step on the server: half an entry is never seen, and a full Redis refuses the first write and so all of it.
 _ENTER = """
@@ -55,6 +59,14 @@ if publish == '1' then redis.call('ZADD', publishing, string.format('%.6f', now)
 return string.format('%.6f', now)
 """
 
+# Struck and counted in one step, so that a message that was delivered twice is counted once.
+_STRIKE = """
+for i = 3, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 or #ARGV == 2 then return end
+for i = 3, #ARGV, 2 do redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1]) end
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+"""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -76,6 +88,7 @@ class Ledger:
     def __init__(self, client: Redis) -> None:
         self._client = client
         self._enter = client.register_script(_ENTER)
+        self._strike = client.register_script(_STRIKE)
 
     def enter(self, message: TagMessage, queue: str) -> float | None:
         """Enter a message that is about to be published; returns the time, or `None` if it is published already."""
@@ -93,13 +106,11 @@ class Ledger:
         """Enter a message as one to be published so many seconds from now, wherever it was before."""
         self._put(message, queue, DEFERRED, seconds)
 
-    def strike(self, message: TagMessage) -> None:
-        """Remove a message; one that is not there does no harm."""
-        with self._client.pipeline(transaction=True) as pipe:
-            for key in (*PLACES, PUBLISHING):
-                pipe.zrem(key, message.id)
-            pipe.hdel(MESSAGES, message.id)
-            pipe.execute()
+    def strike(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
+        """Remove a message, and add to its run's counts; one that is not there does no harm, and counts nothing."""
+        keys = [MESSAGES, run_key(message.run or ""), PUBLISHING, *PLACES]
+        counted = [text for name, count in (counts or {}).items() for text in (name, str(count))]
+        self._strike(keys=keys, args=[message.id, RUN_SECONDS, *(counted if message.run else ())])
 
     def due(self, limit: int) -> list[Entry]:
         """Deferred messages whose time has come, earliest first, at most `limit`."""
@@ -151,6 +162,11 @@ class Ledger:
                 logger.warning("an entry of the ledger is left aside: %s", error, extra={"message_id": name})
                 self._client.zadd(key, {name: self.now() + ASIDE_SECONDS}, xx=True)
         return entries
+
+
+def run_key(run: str) -> str:
+    """Where the counts of a run are."""
+    return f"stockmeta:run:{run}"
 
 
 def server_time(client: Redis) -> float:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 
 from celery import Celery
@@ -66,10 +67,10 @@ class RedisQueue:
         with redis_errors("a message could not be put off"):
             self._ledger.defer(message, queue, seconds)
 
-    def done(self, message: TagMessage) -> None:
-        """Strike a message, published or put off. Raises `Unavailable`."""
+    def done(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
+        """Strike a message, published or put off, and add to its run's counts. Raises `Unavailable`."""
         with redis_errors("a message could not be struck from the ledger"):
-            self._ledger.strike(message)
+            self._ledger.strike(message, counts or {})
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:
         """Count a failure of this content in this generation; returns how many within a week of each other.

@@ -12,6 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from tasks.errors import ConfigurationError, Conflict, Reason, Rejected, Replaced, Unavailable, Vanished
+from tasks.order import Order
 from tasks.ports import Fetched, Stat
 from worker.storage.files import GONE, file_status, keep_attributes, opened, reporting, write
 
@@ -39,6 +40,8 @@ class LocalStore:
     Raises:
         ConfigurationError: where there is no such folder, or no usable name.
     """
+
+    order: Order = "path"
 
     def __init__(self, root: Path, bucket: str | None = None) -> None:
         if not root.is_dir():
@@ -151,6 +154,28 @@ class LocalStore:
                     pending.append(self._names(found, f"{key}/"))
         self._require_root()
 
+    def walk(self, prefix: str = "") -> Iterator[Stat | str]:
+        """One level of `list`, with what lies deeper as prefixes that end with `/`. Raises `Unavailable`."""
+        folder = prefix.removesuffix("/")
+        if folder and not _is_key(folder):
+            return
+        self._require_root()
+        if (top := self._inside(folder)) is not None:
+            for key in self._names(top, prefix):
+                found = self._entry(key)
+                if isinstance(found, Stat):
+                    yield found
+                elif found is not None:
+                    yield f"{key}/"
+        self._require_root()
+
+    def fetch_start(self, key: str, length: int, *, etag: str) -> bytes:
+        """The first bytes of the object with this ETag. Raises `Vanished`, `Replaced`, `Unavailable`."""
+        with reporting(self.bucket, key), opened(self._path(key), os.O_RDONLY | os.O_NONBLOCK) as file:
+            if _etag(os.fstat(file.fileno())) != etag:
+                raise Replaced(f"{self.bucket}: {key!r} was replaced")
+            return file.read(length)
+
     def _require_root(self) -> None:
         """Raise `Unavailable` if the root is not the directory that it was: nothing can be said of its contents."""
         if self._identity() != self._mounted:
@@ -197,14 +222,14 @@ class LocalStore:
                 raise
         if st.S_ISDIR(status.st_mode):
             return None if linked else path
-        return Stat(key, _etag(status), status.st_size) if st.S_ISREG(status.st_mode) else None
+        return _listed(key, status) if st.S_ISREG(status.st_mode) else None
 
     def _stat(self, key: str, path: Path, etag: str | None = None) -> Stat:
         with reporting(self.bucket, key):
             status = path.stat()
         if not st.S_ISREG(status.st_mode):
             raise Vanished(f"{self.bucket}: {key!r} is not a file")
-        found = Stat(key, _etag(status), status.st_size)
+        found = _listed(key, status)
         if etag not in (None, found.etag):
             raise Replaced(f"{self.bucket}: {key!r} was replaced")
         return found
@@ -247,6 +272,11 @@ class LocalStore:
             yield
         finally:
             os.close(descriptor)
+
+
+def _listed(key: str, status: os.stat_result) -> Stat:
+    # Tools that restore mtimes cannot restore ctime; and a clock that was set back, or a `touch`, not hide a change.
+    return Stat(key, _etag(status), status.st_size, max(status.st_mtime_ns, status.st_ctime_ns) / 1e9)
 
 
 def _etag(status: os.stat_result) -> str:

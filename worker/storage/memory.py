@@ -1,10 +1,12 @@
 """A bucket in memory: the fake that ships, under the same contract tests as the real ones."""
 
+import time
 from collections.abc import Iterator
 from itertools import count
 from threading import Lock
 
 from tasks.errors import Conflict, Reason, Rejected, Replaced, Vanished
+from tasks.order import Order, sortable
 from tasks.ports import Fetched, Stat
 
 MAX_KEY = 1024
@@ -12,11 +14,18 @@ MAX_KEY = 1024
 
 
 class MemoryStore:
-    """Objects in a dictionary. Like S3 it takes any key of 1 to 1,024 bytes, `..` included, and lists in byte order."""
+    """Objects in a dictionary. Like S3 it takes any key of 1 to 1,024 bytes, `..` included.
 
-    def __init__(self, bucket: str) -> None:
+    Args:
+        bucket: its name.
+        order: in which to list; S3's by default.
+    """
+
+    def __init__(self, bucket: str, order: Order = "bytes") -> None:
         self.bucket = bucket
+        self.order: Order = order
         self._objects: dict[str, tuple[bytes, str]] = {}
+        self._modified: dict[str, float] = {}
         self._lock = Lock()
         self._versions = count(1)
 
@@ -47,6 +56,7 @@ class MemoryStore:
                 raise Conflict(f"{self.bucket}: {key!r} was written by somebody else")
             etag = f'"{next(self._versions):016x}"'
             self._objects[key] = (bytes(data), etag)
+            self._modified[key] = time.time()
             return etag
 
     def rewrite(self, key: str, data: bytes, *, if_match: str) -> str:
@@ -64,11 +74,30 @@ class MemoryStore:
             del self._objects[key]
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Objects under a prefix as they were at the call, in the order of their keys' bytes."""
+        """Objects under a prefix as they were at the call, in this store's order."""
         with self._lock:
-            found = [(key, *value) for key, value in self._objects.items() if key.startswith(prefix)]
-        # Code points and UTF-8 bytes sort alike.
-        return iter([Stat(key, etag, len(data)) for key, data, etag in sorted(found)])
+            found = [
+                Stat(key, etag, len(data), self._modified[key])
+                for key, (data, etag) in self._objects.items()
+                if key.startswith(prefix)
+            ]
+        return iter(sorted(found, key=lambda stat: sortable(stat.key, self.order)))
+
+    def walk(self, prefix: str = "") -> Iterator[Stat | str]:
+        """One level of `list`, with what lies deeper as prefixes that end with `/`."""
+        before = ""
+        for stat in self.list(prefix):
+            folder, slash, _ = stat.key[len(prefix) :].partition("/")
+            if not slash:
+                yield stat
+            elif (below := f"{prefix}{folder}/") != before:
+                yield (before := below)
+
+    def fetch_start(self, key: str, length: int, *, etag: str) -> bytes:
+        """The first bytes of the object with this ETag. Raises `Vanished`, `Replaced`."""
+        body = self.fetch(key, etag).body
+        assert isinstance(body, bytes)
+        return body[:length]
 
     def _etag(self, key: str) -> str | None:
         found = self._objects.get(key)

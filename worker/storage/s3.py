@@ -10,12 +10,14 @@ from typing import Any
 from botocore.exceptions import ClientError, FlexibleChecksumError
 
 from tasks.errors import Conflict, Reason, Rejected, Replaced, StockmetaError, Unavailable, Vanished
+from tasks.order import Order
 from tasks.ports import Fetched, Stat
 from worker.storage.s3_client import Connection, S3Options
 from worker.storage.s3_errors import BROKEN_OFF, STALE, code, missing, refused, reporting, retried, translate
 from worker.storage.s3_kept import to_keep
 from worker.storage.s3_keys import ODD, check, is_key, is_text, plain, quoted
 from worker.storage.s3_lean import Answer, Found
+from worker.storage.s3_listing import level, objects, pages
 
 PART = 16 << 20
 """Bytes read at once, and lost at most when a connection breaks."""
@@ -49,6 +51,7 @@ class S3Store:
     def __init__(self, bucket: str, options: S3Options) -> None:
         self.bucket = bucket
         self._attempts = options.attempts
+        self._order: Order | None = None if options.order == "auto" else options.order
         self._connection = Connection(bucket, options)
 
     def stat(self, key: str, etag: str | None = None) -> Stat:
@@ -175,20 +178,34 @@ class S3Store:
         Raises:
             Unavailable: a page cannot be had; a listing with a hole would make its images look deleted.
         """
-        if not is_text(prefix):
-            return
-        after: dict[str, str] = {}
-        while True:
-            with reporting(self.bucket, prefix):
-                page = self._call("list_objects_v2", Prefix=prefix, **after)
-            for item in page.get("Contents", ()):
-                yield Stat(item["Key"], quoted(item["ETag"]), item["Size"])
-            if not page.get("IsTruncated"):
-                return
-            token = page.get("NextContinuationToken")
-            if not token or token == after.get("ContinuationToken"):
-                raise Unavailable(f"s3://{self.bucket}: the store broke off a listing without saying where to go on")
-            after = {"ContinuationToken": token}
+        if is_text(prefix):
+            for page in pages(self._call, self.bucket, prefix):
+                yield from objects(page)
+
+    def walk(self, prefix: str = "") -> Iterator[Stat | str]:
+        """One level of `list`, with what lies deeper as prefixes that end with `/`. Raises `Unavailable`."""
+        if is_text(prefix):
+            for page in pages(self._call, self.bucket, prefix, Delimiter="/"):
+                yield from level(page, self.order)
+
+    @property
+    def order(self) -> Order:
+        """As the options say, or else as the store names itself: SeaweedFS lists like a folder. Raises `Unavailable`."""
+        if self._order is None:
+            with reporting(self.bucket, ""):
+                headers = self._call("head_bucket")["ResponseMetadata"]["HTTPHeaders"]
+            self._order = "path" if headers.get("server", "").startswith("SeaweedFS") else "bytes"
+        return self._order
+
+    def fetch_start(self, key: str, length: int, *, etag: str) -> bytes:
+        """The first bytes of the object with this ETag. Raises `Vanished`, `Replaced`, `Unavailable`."""
+        self._require_key(key)
+        with reporting(self.bucket, key):
+            response = self._call("get_object", Key=key, IfMatch=quoted(etag), Range=f"bytes=0-{length - 1}")
+            with closing(response["Body"]) as body:
+                start: bytes = body.read(length)
+        self._of(Stat(key, response["ETag"], _size(response)), etag)
+        return start
 
     def close(self) -> None:
         """Close the connections; not needed where the process ends anyway."""

@@ -39,6 +39,7 @@ class S3Options:
         read_seconds: how long the store may be silent.
         attempts: how often a request is tried.
         connections: how many are kept open; as many as there are threads that use the store.
+        order: in which the store lists; `auto` asks it.
     """
 
     endpoint: str | None = None
@@ -49,6 +50,7 @@ class S3Options:
     read_seconds: float = 30.0
     attempts: int = 4
     connections: int = 10
+    order: Literal["auto", "bytes", "path"] = "auto"
 
 
 class Connection:

@@ -1,5 +1,6 @@
 """A queue that remembers, and a library's scope, for tests of what events become."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -32,7 +33,7 @@ class Remembered:
     def put_off(self, message: TagMessage, queue: str, seconds: float) -> None:
         raise NotImplementedError
 
-    def done(self, message: TagMessage) -> None:
+    def done(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
         raise NotImplementedError
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:

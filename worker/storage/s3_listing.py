@@ -1,0 +1,48 @@
+"""Listings of S3, a page of 1,000 keys at a time."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from tasks.errors import Unavailable
+from tasks.order import Order, sortable
+from tasks.ports import Stat
+from worker.storage.s3_errors import reporting
+from worker.storage.s3_keys import quoted
+
+
+def pages(call: Callable[..., Any], bucket: str, prefix: str, **parameters: str) -> Iterator[Any]:
+    """Answers of `list_objects_v2`.
+
+    Args:
+        call: sends it, as `S3Store` does.
+        bucket: for messages.
+        prefix: what keys begin with.
+        parameters: more of the request.
+
+    Raises:
+        Unavailable: a page cannot be had; a listing with a hole would make its images look deleted.
+    """
+    after: dict[str, str] = {}
+    while True:
+        with reporting(bucket, prefix):
+            page = call("list_objects_v2", Prefix=prefix, **parameters, **after)
+        yield page
+        if not page.get("IsTruncated"):
+            return
+        token = page.get("NextContinuationToken")
+        if not token or token == after.get("ContinuationToken"):
+            raise Unavailable(f"s3://{bucket}: the store broke off a listing without saying where to go on")
+        after = {"ContinuationToken": token}
+
+
+def objects(page: Any) -> Iterator[Stat]:
+    """The objects of a page."""
+    for item in page.get("Contents", ()):
+        yield Stat(item["Key"], quoted(item["ETag"]), item["Size"], datetime.fromisoformat(item["LastModified"]).timestamp())
+
+
+def level(page: Any, order: Order) -> Iterator[Stat | str]:
+    """The objects of a page and the prefixes of what lies deeper, as one sequence in the store's order."""
+    found: list[Stat | str] = [*objects(page), *(item["Prefix"] for item in page.get("CommonPrefixes", ()))]
+    return iter(sorted(found, key=lambda one: sortable(one if isinstance(one, str) else one.key, order)))
