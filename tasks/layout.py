@@ -1,6 +1,7 @@
 """Where things lie: the paths of an output root, and what counts as an image.
 
     <root>current.json                                  which generation serves, which is being filled
+    <root><generation>/generation.json                  how the generation is made
     <root><generation>/done/<source bucket>/<key>.json      sidecars with metadata
     <root><generation>/failed/<source bucket>/<key>.json    terminal records
     <root>human/<source bucket>/<key>.json                  what people decided
@@ -75,6 +76,16 @@ class Layout:
     def current(self) -> str:
         """Key of the pointer to the generations."""
         return f"{self.root}current.json"
+
+    def description(self, generation: str) -> str:
+        """Key of what a generation was made with."""
+        return f"{self.generation(generation)}generation.json"
+
+    def generation(self, generation: str) -> str:
+        """What the keys of everything in a generation begin with."""
+        if not GENERATION.fullmatch(generation):
+            raise ValueError(f"{generation!r} is not a generation")
+        return f"{self.root}{generation}/"
 
     def done(self, generation: str, ref: ImageRef) -> str:
         """Key of the sidecar. Raises `Rejected` (`KEY_TOO_LONG`) where `check` does."""

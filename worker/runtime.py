@@ -15,6 +15,7 @@ from tasks.describe import Describer, Provenance
 from tasks.embedded_words import VERSION as MERGING
 from tasks.errors import ConfigurationError
 from tasks.generation import generation_id, open_generation
+from tasks.generations import Description, describe
 from tasks.inference import Inference, Judge
 from tasks.layout import Layout
 from tasks.observe import Observer, Silent
@@ -27,6 +28,7 @@ from taxonomy.concepts import Vocabulary
 from taxonomy.score import VERSION as SCORING
 from taxonomy.score import Scorer, statistics
 from worker.captioning import make_captioner, make_generator
+from worker.described import description, sight
 from worker.encoders import load_encoder
 from worker.images.decode import VERSION as DECODING
 from worker.images.decode import Limits
@@ -47,6 +49,7 @@ class Model:
     """Everything that decides what an image's metadata will be, loaded.
 
     `vocabulary` is what the encoder can tell of the `whole` one, which has the customer's own words in it.
+    `description` stands beside the records that it makes.
     """
 
     encoder: Encoder
@@ -55,6 +58,7 @@ class Model:
     embeddings: Embeddings
     judge: Judge
     describer: Describer
+    description: Description
 
     @property
     def provenance(self) -> Provenance:
@@ -114,26 +118,25 @@ def load_model(settings: Settings, progress: Progress | None = None, *, calibrat
     if calibration is not None:
         usual = calibration.usual(vocabulary, usual)
     scorer = Scorer(vocabulary, embeddings, usual, encoder.logit_scale)
-    generation = generation_id(
-        {
-            "encoder": encoder.fingerprint,
-            "texts": encoder.text_fingerprint,
-            "prompts": repr((encoder.prompts, encoder.concept_prompts)),
-            "captioner": captioner.fingerprint,
-            "vocabulary": vocabulary.fingerprint,
-            "categories": repr([categorizer.scheme for categorizer in categorizers]),
-            "policy": policy.fingerprint,
-            "calibration": "" if calibration is None else calibration.fingerprint,
-            "review": repr(reviewer.flags),
-            "logit_scale": repr(encoder.logit_scale),
-            "arithmetic": repr((DECODING, READING, MERGING, SCORING)),
-            "schema": SCHEMA,
-        }
-    )
-    provenance = Provenance(generation, encoder.model, encoder.engine, vocabulary.fingerprint)
+    parts = {
+        "encoder": encoder.fingerprint,
+        "texts": encoder.text_fingerprint,
+        "prompts": repr((encoder.prompts, encoder.concept_prompts)),
+        "captioner": captioner.fingerprint,
+        "vocabulary": vocabulary.fingerprint,
+        "categories": repr([categorizer.scheme for categorizer in categorizers]),
+        "policy": policy.fingerprint,
+        "calibration": "" if calibration is None else calibration.fingerprint,
+        "review": repr(reviewer.flags),
+        "logit_scale": repr(encoder.logit_scale),
+        "arithmetic": repr((DECODING, READING, MERGING, SCORING)),
+        "schema": SCHEMA,
+    }
+    provenance = Provenance(generation_id(parts), encoder.model, encoder.engine, vocabulary.fingerprint)
     judge = Judge(encoder, scorer, categorizers, reviewer, generator)
     describer = Describer(chooser, categorizers, reviewer, captioner, provenance, wording.vocabulary)
-    return Model(encoder, wording.vocabulary, vocabulary, embeddings, judge, describer)
+    told = description(settings, provenance, policy, sight(encoder, generator), parts)
+    return Model(encoder, wording.vocabulary, vocabulary, embeddings, judge, describer, told)
 
 
 def _told(whole: Vocabulary, encoder: Encoder) -> Vocabulary:
@@ -174,6 +177,7 @@ class Runtime:
         if sidecars is not None:
             store, layout = sidecars
             open_generation(store, layout, model.provenance.generation)
+            describe(store, layout, model.description)
             publisher = Publisher(store, layout, model.provenance.generation)
         self.model = model
         self._decoder = make_decoder(settings, model.encoder, metadata=metadata)
