@@ -1,4 +1,7 @@
-"""One thread that encodes and scores, in batches made of whatever images are ready, whoever sent them."""
+"""One thread that encodes and scores, in batches made of whatever images are ready, whoever sent them.
+
+An image whose embedding is stored already takes its place in a batch with that, and is only scored.
+"""
 
 import itertools
 import logging
@@ -25,7 +28,8 @@ from taxonomy.score import Scorer, blocks
 logger = logging.getLogger(__name__)
 
 Values = NDArray[np.float32]
-Arrival = tuple[Pixels, "Future[Scored]"]
+Arrival = tuple[Pixels | Embedding, "Future[Scored]"]
+"""What is to be scored, and who waits for it: a picture, or the embedding of one that was encoded before."""
 
 
 class Scored(NamedTuple):
@@ -121,11 +125,11 @@ class Slot:
         self._inference = inference
         self._held = True
 
-    def submit(self, pixels: Pixels) -> "Future[Scored]":
-        """Hand over uint8 (size, size, 3)."""
+    def submit(self, seen: Pixels | Embedding) -> "Future[Scored]":
+        """Hand over uint8 (size, size, 3), or an embedding as stored."""
         future: Future[Scored] = Future()
         self._held = False
-        self._inference.arrive((pixels, future))
+        self._inference.arrive((seen, future))
         return future
 
     def give_up(self) -> None:
@@ -231,9 +235,7 @@ class Inference:
         """
         start = time.perf_counter()
         try:
-            results = self._judge.judge(np.stack([pixels for pixels, _ in batch]))
-            if len(results) != len(batch):
-                raise ValueError(f"{len(batch)} images went in and {len(results)} results came out")
+            results = self._judged([seen for seen, _ in batch])
         except Exception as error:  # noqa: BLE001 - told to whoever waits for the image
             self._observer.batch_failed(len(batch))
             if len(batch) == 1:
@@ -245,6 +247,17 @@ class Inference:
         for (_, future), result in zip(batch, results, strict=True):
             future.set_result(result)
         return True
+
+    def _judged(self, batch: Sequence[Pixels | Embedding]) -> list[Scored]:
+        """A result each, in order; pictures are encoded together, and nothing depends on what else is in the batch."""
+        pictures = [seen for seen in batch if not isinstance(seen, Embedding)]
+        stored = [seen for seen in batch if isinstance(seen, Embedding)]
+        fresh = self._judge.judge(np.stack(pictures)) if pictures else []
+        again = self._judge.rescore(stored) if stored else []
+        if (len(fresh), len(again)) != (len(pictures), len(stored)):
+            raise ValueError(f"{len(batch)} images went in and {len(fresh) + len(again)} results came out")
+        results = {True: iter(again), False: iter(fresh)}
+        return [next(results[isinstance(seen, Embedding)]) for seen in batch]
 
     def _halve(self, batch: Sequence[Arrival]) -> bool:
         half = len(batch) // 2
