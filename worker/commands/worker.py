@@ -8,6 +8,7 @@ from tasks.errors import ConfigurationError
 from tasks.messages import QUEUES
 from worker.app import app, set_up_logging
 from worker.children import end_with_parent
+from worker.priority import follow_nice
 from worker.settings import Settings
 
 STDOUT = 1
@@ -22,6 +23,7 @@ def run(settings: Settings, queues: str, *, open_new: bool, with_parent: bool) -
         raise ConfigurationError(f"--queues {queues!r}: there are {', '.join(QUEUES)}")
     app.settings, app.open_new = settings, open_new
     set_up_logging()
+    follow_nice()
     if with_parent:
         end_with_parent()
     if settings.log_format == "json":
