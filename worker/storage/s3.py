@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, FlexibleChecksumError
 from tasks.errors import Conflict, Reason, Rejected, Replaced, StockmetaError, Unavailable, Vanished
 from tasks.order import Order
 from tasks.ports import Fetched, Stat
+from worker.storage.counted import Meter
 from worker.storage.s3_client import Connection, S3Options
 from worker.storage.s3_errors import BROKEN_OFF, STALE, code, missing, refused, reporting, retried, translate
 from worker.storage.s3_kept import to_keep
@@ -43,16 +44,18 @@ class S3Store:
     Args:
         bucket: its name.
         options: how to reach it.
+        meter: counts requests and bytes, on the wire; default: one of its own.
 
     Raises:
         ConfigurationError: options of which no client can be made.
     """
 
-    def __init__(self, bucket: str, options: S3Options) -> None:
+    def __init__(self, bucket: str, options: S3Options, meter: Meter | None = None) -> None:
         self.bucket = bucket
+        self.meter = meter or Meter()
         self._attempts = options.attempts
         self._order: Order | None = None if options.order == "auto" else options.order
-        self._connection = Connection(bucket, options)
+        self._connection = Connection(bucket, options, self.meter)
 
     def stat(self, key: str, etag: str | None = None) -> Stat:
         """Look at an object, the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
@@ -204,6 +207,7 @@ class S3Store:
             response = self._call("get_object", Key=key, IfMatch=quoted(etag), Range=f"bytes=0-{length - 1}")
             with closing(response["Body"]) as body:
                 start: bytes = body.read(length)
+            self.meter.received(len(start))
         self._of(Stat(key, response["ETag"], _size(response)), etag)
         return start
 
@@ -242,6 +246,7 @@ class S3Store:
                 # Not `with response["Body"]`, which gives the raw stream: it checks neither length nor checksum.
                 with closing(response["Body"]) as body:
                     while part := body.read(PART):
+                        self.meter.received(len(part))
                         parts.append(part)
             except BROKEN_OFF as error:
                 # A store that dribbles a few bytes each time must not keep us for ever.

@@ -16,6 +16,7 @@ from botocore.loaders import Loader, create_loader
 from botocore.utils import parse_timestamp
 
 from tasks.errors import ConfigurationError
+from worker.storage.counted import Meter
 from worker.storage.s3_errors import translate
 from worker.storage.s3_lean import LeanRequests
 
@@ -60,8 +61,8 @@ class Connection:
         ConfigurationError: options of which no client can be made.
     """
 
-    def __init__(self, bucket: str, options: S3Options) -> None:
-        self._bucket, self._options = bucket, options
+    def __init__(self, bucket: str, options: S3Options, meter: Meter) -> None:
+        self._bucket, self._options, self._meter = bucket, options, meter
         self._lock = Lock()
         self.client, self._keys = self._make()
         self._made = monotonic()
@@ -89,7 +90,7 @@ class Connection:
 
     def _lean(self) -> LeanRequests:
         checksums = self._options.checksums == "when_supported"
-        return LeanRequests(self.client, self._bucket, self._credentials, checksums=checksums)
+        return LeanRequests(self.client, self._bucket, self._credentials, self._meter, checksums=checksums)
 
     def _make(self) -> "tuple[S3Client, Any]":
         options = self._options
@@ -120,6 +121,9 @@ class Connection:
             client = session.client("s3", endpoint_url=options.endpoint, config=config)
             # "Expect: 100-continue" costs a sidecar of some kilobytes a second round trip.
             client.meta.events.unregister("before-call.s3", add_expect_header)
+            # Once for every try.
+            client.meta.events.register("before-send.s3", self._sent)
+            client.meta.events.register("response-received.s3", self._received)
             credentials = self._credentials = session.get_credentials()
             return client, credentials and credentials.get_frozen_credentials()
         except BotoCoreError as error:
@@ -130,6 +134,14 @@ class Connection:
                 f"s3://{self._bucket}: no client can be made; check STOCKMETA_S3_ENDPOINT (a URL such as "
                 "https://store.example:9000) and STOCKMETA_S3_REGION"
             ) from error
+
+    def _sent(self, request: Any, **_: Any) -> None:
+        self._meter.sent(request.method, request.url, int(request.headers.get("Content-Length") or 0))
+
+    def _received(self, response_dict: Any, **_: Any) -> None:
+        # Of an object it is a stream, which whoever reads it counts.
+        body = response_dict and response_dict.get("body")
+        self._meter.received(len(body) if isinstance(body, bytes) else 0)
 
 
 @cache

@@ -18,6 +18,8 @@ from botocore.exceptions import BotoCoreError
 from botocore.utils import percent_encode
 from urllib3.exceptions import HTTPError
 
+from worker.storage.counted import Meter
+
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
@@ -51,11 +53,13 @@ class LeanRequests:
         client: whose endpoint, connections and settings are used.
         bucket: its name.
         credentials: boto3's, which renew themselves; `None` leaves everything to boto3.
+        meter: is told of every request.
         checksums: whether checksums go with what is written, for the store to keep, and are asked for when it is read.
     """
 
-    def __init__(self, client: "S3Client", bucket: str, credentials: Any, *, checksums: bool) -> None:
+    def __init__(self, client: "S3Client", bucket: str, credentials: Any, meter: Meter, *, checksums: bool) -> None:
         self._credentials = credentials
+        self._meter = meter
         self._checksums = checksums
         self._region = client.meta.region_name
         # botocore has no public way to its connections: without this one, boto3 does everything.
@@ -112,16 +116,19 @@ class LeanRequests:
         """The answer, read to its end, or `None`."""
         if not self._able or self._distrust >= DISTRUST:
             return None
-        request = AWSRequest(method, self._base + percent_encode(key, safe="/~"), headers or {}, data)
+        url = self._base + percent_encode(key, safe="/~")
+        request = AWSRequest(method, url, headers or {}, data)
         try:
             frozen = self._credentials.get_frozen_credentials()
             S3SigV4Auth(frozen, "s3", self._region).add_auth(request)
             assert self._http is not None
+            self._meter.sent(method, url, len(data))
             response = self._http.send(request.prepare())
             if int(response.headers.get("Content-Length") or 0) > MOST_BYTES and method == "GET":
                 response.raw.close()
                 return None
-            response.content  # noqa: B018 - reads to the end, so that the connection can be used again
+            # Read to the end, so that the connection can be used again.
+            self._meter.received(len(response.content))
         except (BotoCoreError, HTTPError, OSError, ValueError):
             return None
         if response.status_code in (301, 307, 400, 403):
