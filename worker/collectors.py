@@ -8,10 +8,12 @@ from prometheus_client.registry import Collector
 
 from tasks.errors import StockmetaError
 from tasks.messages import QUEUES
+from tasks.traffic import OPERATIONS
 from worker.events.intake import Drop, Tally
 from worker.labels import SOURCES, VERDICTS, known
 from worker.probes import Probe
 from worker.queue.snapshot import QueueState, Snapshot
+from worker.storage.counted import Meter
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,28 @@ class ListenerEvents(Collector):
             family.add_metric((self._source, verdict), dropped.get(Drop(verdict), 0))
         family.add_metric((self._source, "accepted"), self._tally.accepted)
         yield family
+
+
+class StoreTraffic(Collector):
+    """A library's meter, which counts anyway. Folders have no requests."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def collect(self) -> Iterator[Metric]:
+        """All kinds, from the first scrape on, so that rates are right."""
+        total = self._meter.total
+        requests = CounterMetricFamily(
+            "stockmeta_store_requests", "Requests to S3, as it bills them.", labels=("operation",)
+        )
+        for operation in OPERATIONS:
+            requests.add_metric((operation,), getattr(total, operation))
+        size = CounterMetricFamily(
+            "stockmeta_store_bytes", "Bytes read from S3, and written to it.", labels=("direction",)
+        )
+        size.add_metric(("read",), total.read)
+        size.add_metric(("written",), total.written)
+        return iter((requests, size))
 
 
 class WholeQueue(Collector):

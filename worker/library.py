@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from tasks.errors import ConfigurationError
 from tasks.layout import FOLDER_KEYS, IMAGE_EXTENSIONS, OUTPUT_ROOT, S3_KEYS, Layout, is_image
 from tasks.ports import Store
 from worker.settings import Settings
+from worker.storage.counted import Meter
 from worker.storage.local import LocalStore
 
 S3 = "s3://"
@@ -28,6 +29,7 @@ class Library:
         sidecars: where the output root lies; the same object as `source` where they share a bucket.
         layout: paths below the output root.
         extensions: what counts as an image, lower case, without dots.
+        meter: counts the requests to both of its stores, where they are S3's.
     """
 
     source: Store
@@ -35,6 +37,7 @@ class Library:
     sidecars: Store
     layout: Layout
     extensions: Collection[str] = IMAGE_EXTENSIONS
+    meter: Meter = field(default_factory=Meter, compare=False)
 
     def owns(self, key: str) -> bool:
         """Whether a key of the source's bucket is an image of this library, and not one of its outputs."""
@@ -87,13 +90,14 @@ def open_library(settings: Settings) -> Library:
         raise ConfigurationError("there is no library: set STOCKMETA_LIBRARY to a folder or to s3://bucket/prefix")
     place = parse(settings.library, "STOCKMETA_LIBRARY")
     output = None if settings.output is None else parse(settings.output, "STOCKMETA_OUTPUT")
+    meter = Meter()
     if isinstance(place, Place):
-        source: Store = s3_store(place.bucket, settings)
+        source: Store = s3_store(place.bucket, settings, meter)
         prefix = place.prefix
     else:
         source, prefix = LocalStore(place), ""
-    sidecars, layout = _output(place, output, source, settings)
-    library = Library(source, prefix, sidecars, layout, settings.image_extensions)
+    sidecars, layout = _output(place, output, source, settings, meter)
+    library = Library(source, prefix, sidecars, layout, settings.image_extensions, meter)
     if sidecars is source and prefix.startswith(layout.root):
         raise ConfigurationError(
             f"STOCKMETA_OUTPUT={settings.output} contains the library: every image would count as an output of ours; "
@@ -102,8 +106,8 @@ def open_library(settings: Settings) -> Library:
     return library
 
 
-def s3_store(bucket: str, settings: Settings) -> Store:
-    """A bucket as the settings reach it. Raises `ConfigurationError`."""
+def s3_store(bucket: str, settings: Settings, meter: Meter | None = None) -> Store:
+    """A bucket as the settings reach it, whose requests `meter` counts. Raises `ConfigurationError`."""
     # A third of a second to import, which folders need not pay.
     from worker.storage.s3 import S3Store
     from worker.storage.s3_client import S3Options
@@ -122,16 +126,17 @@ def s3_store(bucket: str, settings: Settings) -> Store:
             connections=settings.threads + settings.concurrency,
             order=settings.s3_order,
         ),
+        meter,
     )
 
 
 def _output(
-    place: Path | Place, output: Path | Place | None, source: Store, settings: Settings
+    place: Path | Place, output: Path | Place | None, source: Store, settings: Settings, meter: Meter
 ) -> tuple[Store, Layout]:
     """Where sidecars go: the source's own store wherever they share a bucket, so that outputs are known as such."""
     if isinstance(output, Place):
         same = isinstance(place, Place) and place.bucket == output.bucket
-        return source if same else s3_store(output.bucket, settings), Layout(output.prefix, S3_KEYS)
+        return source if same else s3_store(output.bucket, settings, meter), Layout(output.prefix, S3_KEYS)
     if output is None:
         return source, Layout(OUTPUT_ROOT, S3_KEYS if isinstance(place, Place) else FOLDER_KEYS)
     try:

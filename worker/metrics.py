@@ -10,10 +10,11 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from tasks.messages import QUEUES
 from tasks.records import Outcome
-from worker.collectors import ListenerEvents, WholeQueue, queue_families
+from worker.collectors import ListenerEvents, StoreTraffic, WholeQueue, queue_families
 from worker.events.intake import Tally
 from worker.labels import REASONS, STAGES, STATUSES, known
 from worker.queue.snapshot import Snapshot
+from worker.storage.counted import Meter
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 WAITED = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
@@ -104,6 +105,10 @@ class Metrics:
         """Show the queue too, as `look` finds it when somebody scrapes, at most every `fresh` seconds."""
         self.registry.register(WholeQueue(look, fresh))
 
+    def count(self, meter: Meter) -> None:
+        """Show the requests to a library's stores."""
+        self.registry.register(StoreTraffic(meter))
+
     def listen(self, source: str, tally: Tally) -> None:
         """Show what a listener (`sqs`, `webhook` or `folder`) took and dropped."""
         self.registry.register(ListenerEvents(source, tally))
@@ -127,7 +132,7 @@ def reference() -> list[Said]:
         if isinstance(wrapper, MetricWrapperBase):
             (family,) = wrapper.describe()
             found.append((family, tuple(wrapper._labelnames)))
-    scraped = (*ListenerEvents("sqs", Tally()).collect(), *queue_families(None))
+    scraped = (*StoreTraffic(Meter()).collect(), *ListenerEvents("sqs", Tally()).collect(), *queue_families(None))
     # Those that are made at a scrape are of classes that keep the names, though `Metric` does not.
     found += [(family, tuple(getattr(family, "_labelnames", ()))) for family in scraped]
     suffix = {"counter": "_total", "info": "_info"}

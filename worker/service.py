@@ -82,6 +82,7 @@ class WorkerService:
         self._library = open_library(settings)
         self._tally = Tally()
         self._metrics = CountingMetrics(self._tally)
+        self._metrics.count(self._library.meter)
         self.pulse = Pulse(STILL_SECONDS, excused=lambda: readiness.redis_is_away(self._client))
         self._runtime: Runtime | None = None
         self._child: SuspectsWorker | None = None

@@ -16,6 +16,7 @@ from worker.labels import REASONS
 from worker.metrics import Metrics
 from worker.queue.heartbeat import WorkerState
 from worker.queue.snapshot import QueueState, Snapshot
+from worker.storage.counted import Meter
 
 WORKER = WorkerState("id", "host", 1, "g", "fake", ("uploads",), 0.0, per_second=2.5)
 SNAPSHOT = Snapshot(
@@ -181,6 +182,20 @@ def test_a_listeners_events_are_shown_with_all_verdicts() -> None:
     assert value(metrics, "events_total", source="sqs", verdict="accepted") == 3
     assert value(metrics, "events_total", source="sqs", verdict="own_output") == 2
     assert value(metrics, "events_total", source="sqs", verdict="no_image") == 0
+
+
+def test_requests_to_stores_are_shown_from_the_first_scrape_on() -> None:
+    metrics, meter = Metrics(), Meter()
+    metrics.count(meter)
+    assert value(metrics, "store_requests_total", operation="get") == 0
+    meter.sent("GET", "http://store/photos/a.jpg")
+    meter.sent("GET", "http://store/photos?list-type=2&prefix=a")
+    meter.request("put", written=3000)
+    meter.received(500)
+    for operation, expected in (("get", 1), ("list", 1), ("head", 0), ("put", 1), ("delete", 0)):
+        assert value(metrics, "store_requests_total", operation=operation) == expected
+    assert value(metrics, "store_bytes_total", direction="read") == 500
+    assert value(metrics, "store_bytes_total", direction="written") == 3000
 
 
 @pytest.mark.parametrize("trouble", [Unavailable("redis is away"), ZeroDivisionError("a bug")])
