@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from tasks.records import ImageRef
+from tasks.redo import Redo
 
 VERSION = 1
 TASK = "stockmeta.tag"
@@ -18,7 +19,8 @@ UPLOADS, BACKFILL, SUSPECTS = "uploads", "backfill", "suspects"
 QUEUES = (UPLOADS, BACKFILL, SUSPECTS)
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """A name for a message, unlike any other's."""
     return uuid.uuid4().hex
 
 
@@ -39,15 +41,17 @@ class TagMessage:
         run: the backfill that it belongs to, whose count its outcomes are added to.
         stored: the generation whose records' embeddings are scored again, where they are of the same content, instead
             of reading pixels.
+        redo: what of it is to be done again although it is committed.
     """
 
     refs: tuple[ImageRef, ...]
     generation: str | None = None
-    id: str = field(default_factory=_new_id)
+    id: str = field(default_factory=new_id)
     tries: int = 0
     again: bool = False
     run: str | None = None
     stored: str | None = None
+    redo: Redo | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; about 150 bytes an image."""
@@ -59,6 +63,7 @@ class TagMessage:
             "again": self.again,
             "run": self.run,
             "stored": self.stored,
+            "redo": self.redo and self.redo.to_dict(),
             "refs": [{"bucket": ref.bucket, "key": ref.key, "etag": ref.etag} for ref in self.refs],
         }
 
@@ -85,7 +90,8 @@ class TagMessage:
         run, stored = data.get("run"), data.get("stored")
         if not (run is None or isinstance(run, str)) or not (stored is None or isinstance(stored, str)):
             raise ValueError("expected names of a run and of a generation, or none")
-        return cls(tuple(_ref(ref) for ref in refs), generation, name or _new_id(), tries, again, run, stored)
+        redo = None if data.get("redo") is None else Redo.from_dict(data["redo"])
+        return cls(tuple(map(_ref, refs)), generation, name or new_id(), tries, again, run, stored, redo)
 
 
 class Queue(Protocol):

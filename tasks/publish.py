@@ -13,6 +13,7 @@ from tasks.errors import Conflict, Vanished
 from tasks.layout import Layout
 from tasks.ports import Store
 from tasks.records import ImageRef, Record
+from tasks.redo import Redo, wanted
 
 ATTEMPTS = 5
 """Conditional writes before giving up; each refusal means that somebody else succeeded."""
@@ -61,13 +62,14 @@ class Publisher:
                 return Seen(record, reads[0], reads[1] if len(reads) > 1 else Read())
         return Seen(None, *reads)
 
-    def publish(self, record: Record, source: Store, seen: Seen | None = None) -> Record:
+    def publish(self, record: Record, source: Store, seen: Seen | None = None, *, redo: Redo | None = None) -> Record:
         """Commit a record, and return what is committed now: this record, or an equal that was there before.
 
         Args:
             record: what to commit.
             source: where its image lies.
             seen: what `look` gave before the work, which saves a request; it may be outdated.
+            redo: what is replaced by an equal.
 
         Raises:
             Vanished: the source is gone, or (`Replaced`) has another content; nothing is left behind.
@@ -84,7 +86,7 @@ class Publisher:
             # Before the write: ended right after it, we would leave both, and whoever comes next takes it for done.
             source.stat(ref.key, record.image.etag)
             self._remove(other, left.etag)
-        committed, etag = self._put(path, record, source, before)
+        committed, etag = self._put(path, record, source, before, redo)
         theirs, outdated = self._read(other)
         try:
             source.stat(ref.key, record.image.etag)
@@ -101,6 +103,26 @@ class Publisher:
         if outdated is not None:
             self._remove(other, outdated)
         return committed
+
+    def publish_first(self, record: Record, source: Store) -> Record:
+        """Commit a record with metadata of an image that a listing showed to have no record of either kind.
+
+        Two requests. Where another worker leaves a failure at the same time, both stay, until the next listing finds
+        them and `settle` removes the failure.
+
+        Raises:
+            Conflict: there is a record by now; `publish` looks at it.
+            Vanished: as `publish` does.
+            Unavailable: a store did not answer.
+        """
+        path, _ = self._paths(ImageRef(record.image.bucket, record.image.key))
+        etag = self.sidecars.put(path, record.to_json().encode(), if_match=None)
+        try:
+            source.stat(record.image.key, record.image.etag)
+        except Vanished:
+            self._remove(path, etag)
+            raise
+        return record
 
     def settle(self, ref: ImageRef, source: Store, etag: str) -> Record | None:
         """What is committed for the content `etag`, by a worker that may have been killed in the middle of `publish`.
@@ -133,12 +155,14 @@ class Publisher:
             self._remove(path, etag)
         return not (found and _is_there(ref, source))
 
-    def _put(self, path: str, record: Record, source: Store, seen: Read | None) -> tuple[Record, str]:
+    def _put(
+        self, path: str, record: Record, source: Store, seen: Read | None, redo: Redo | None
+    ) -> tuple[Record, str]:
         for _ in range(ATTEMPTS):
             before, etag = seen or self._read(path)
             seen = None
             if before is not None and etag is not None:
-                if self._same(before, record):
+                if self._same(before, record) and not wanted(redo, before):
                     return before, etag
                 if before.image.etag != record.image.etag:
                     # Either the image was replaced since that sidecar, or this worker slept while it was.

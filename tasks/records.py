@@ -256,6 +256,11 @@ def decoded(text: str | bytes, kind: type[Kind]) -> Kind:
         raise ValueError("it is nested too deep") from None
 
 
+def outcome_name(status: str, reason: str | None) -> str:
+    """What an outcome is counted under: its status, with the reason after a slash where there is one."""
+    return f"{status}/{reason}" if reason else status
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one reference in one run.
@@ -270,3 +275,8 @@ class Outcome:
     record: Record
     cached: bool = False
     committed: bool = True
+
+    @property
+    def name(self) -> str:
+        """What it is counted under."""
+        return outcome_name(self.record.status.value, self.record.reason)

@@ -6,6 +6,7 @@ What such a process dies of is counted only if the image caused it; after three 
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -18,7 +19,17 @@ from tasks.observe import Observer
 from tasks.ports import Store
 from tasks.publish import Publisher
 from tasks.records import Image, ImageRef, Outcome, Status
-from tasks.work import LATER, OTHER_GENERATION_SECONDS, SOON_SECONDS, Send, backoff, log_outcome, successor, supersede
+from tasks.redo import Redo
+from tasks.work import (
+    OTHER_GENERATION_SECONDS,
+    SOON_SECONDS,
+    Send,
+    backoff,
+    ended,
+    log_outcome,
+    successor,
+    supersede,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +42,7 @@ class Isolated(Protocol):
     def provenance(self) -> Provenance:
         """How its records are made. Starts it. Raises `Unavailable` if it cannot be started."""
 
-    def attempt(self, ref: ImageRef) -> Outcome:
+    def attempt(self, ref: ImageRef, *, redo: Redo | None = None) -> Outcome:
         """What `Tagger.attempt` gives, there.
 
         Raises:
@@ -64,11 +75,12 @@ class Suspects:
         """See `tasks.jobs.Worker`."""
         again = delivery.redelivered or message.again
         self.observer.taken(SUSPECTS, len(message.refs), delivery.waited, again=again)
-        sends = [send for ref in message.refs for send in self._run(ref, message)]
-        supersede(self.queue, message, sends, self.stop)
+        counts: Counter[str] = Counter()
+        sends = [send for ref in message.refs for send in self._run(ref, message, counts)]
+        supersede(self.queue, message, sends, self.stop, counts)
 
-    def _run(self, ref: ImageRef, message: TagMessage) -> list[Send]:
-        """Work on one image; returns what is still to be done for it."""
+    def _run(self, ref: ImageRef, message: TagMessage, counts: Counter[str]) -> list[Send]:
+        """Work on one image, and count it if it ends; returns what is still to be done for it."""
         again = Send(successor(message, (ref,), message.tries + 1), SUSPECTS, backoff(message.tries))
         if self.stop.is_set():
             return [Send(successor(message, (ref,), message.tries), SUSPECTS)]
@@ -76,16 +88,19 @@ class Suspects:
             made = self.isolated.provenance()
             if message.generation not in (None, made.generation):
                 return [again._replace(delay=max(OTHER_GENERATION_SECONDS, again.delay))]
-            reason = self._attempt(ref, message, made)
+            outcome = self._attempt(ref, message, made)
         except (Unavailable, Conflict) as error:
             logger.warning("did not end: %s", error, extra={"bucket": ref.bucket, "key": ref.key})
             return [again]
-        if reason == "replaced":
+        if ended(outcome):
+            counts[outcome.name] += 1
+            return []
+        if outcome.record.reason == "replaced":
             return [Send(successor(message, (replace(ref, etag=None),)), SUSPECTS, SOON_SECONDS)]
-        return [again] if reason in LATER or reason == "failed" else []
+        return [again]
 
-    def _attempt(self, ref: ImageRef, message: TagMessage, made: Provenance) -> str | None:
-        """Try once. Returns why it has to be tried again: what `Tagger` says, or `failed` for a failure of its own."""
+    def _attempt(self, ref: ImageRef, message: TagMessage, made: Provenance) -> Outcome:
+        """Try once. What has to be tried again says why: as `Tagger` does, or `failed` for a failure of its own."""
         source = self.sources.get(ref.bucket)
         if source is None:
             raise Unavailable(f"there is no {ref.bucket!r} here")
@@ -97,21 +112,21 @@ class Suspects:
         start = time.perf_counter()
         self.observer.began()
         try:
-            outcome = self._outcome(pinned, made, source)
+            outcome = self._outcome(pinned, message, made, source)
         except (Unavailable, Conflict) as error:
             reason = "conflict" if isinstance(error, Conflict) else "unavailable"
             outcome = unfinished(made, pinned, Status.FAILED, reason, str(error))
         self.observer.outcome(outcome, SUSPECTS, time.perf_counter() - start)
         log_outcome(outcome, message)
-        return None if outcome.committed else outcome.record.reason
+        return outcome
 
-    def _outcome(self, ref: ImageRef, made: Provenance, source: Store) -> Outcome:
+    def _outcome(self, ref: ImageRef, message: TagMessage, made: Provenance, source: Store) -> Outcome:
         try:
-            return self.isolated.attempt(ref)
+            return self.isolated.attempt(ref, redo=message.redo)
         except Crashed as crash:
-            return self._failed(ref, made, crash, source)
+            return self._failed(ref, message.redo, made, crash, source)
 
-    def _failed(self, ref: ImageRef, made: Provenance, crash: Crashed, source: Store) -> Outcome:
+    def _failed(self, ref: ImageRef, redo: Redo | None, made: Provenance, crash: Crashed, source: Store) -> Outcome:
         """Count a failure; the last one becomes a terminal record."""
         self.observer.suspect_failed(crash.reason.value)
         failures = self.queue.count_failure(ref, made.generation)
@@ -124,7 +139,7 @@ class Suspects:
         if failures < ATTEMPTS:
             return Outcome(ref, replace(record, reason="failed"), committed=False)
         try:
-            committed = self.publisher(made.generation).publish(record, source)
+            committed = self.publisher(made.generation).publish(record, source, redo=redo)
         except Vanished as error:
             return Outcome(ref, replace(record, reason="replaced", detail=str(error)), committed=False)
         self.queue.forget_failures(ref, made.generation)

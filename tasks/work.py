@@ -5,8 +5,8 @@ import queue as queues
 import random
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 from tasks.errors import StockmetaError, Unavailable
 from tasks.jobs import Delivery
-from tasks.messages import SUSPECTS, Queue, TagMessage
+from tasks.messages import SUSPECTS, Queue, TagMessage, new_id
 from tasks.observe import Observer
 from tasks.records import ImageRef, Outcome
 from tasks.tag import Tagger
@@ -30,6 +30,9 @@ OUTAGE_SECONDS = 30.0
 
 LATER = frozenset({"unavailable", "conflict"})
 """What passes by itself, however long it takes; giving up would lose the images."""
+
+UNENDED = LATER | {"replaced", "internal_error", "failed"}
+"""Reasons of what is not committed and goes on in another message; `failed` once more, in a process of its own."""
 
 
 class Outage:
@@ -116,7 +119,7 @@ class Work:
     def _attempt_one(self, ref: ImageRef, message: TagMessage, queue: str) -> Outcome:
         start = time.perf_counter()
         self.observer.began()
-        outcome = self.tagger.attempt(ref)
+        outcome = self.tagger.attempt(ref, redo=message.redo, stored=message.stored)
         self.observer.outcome(outcome, queue, time.perf_counter() - start)
         log_outcome(outcome, message)
         return outcome
@@ -139,24 +142,28 @@ class Work:
         if replaced:
             sends.append(Send(successor(message, replaced), queue, SOON_SECONDS))
         sends += [Send(successor(message, (ref,)), SUSPECTS) for ref in having("internal_error")]
-        supersede(self.queue, message, sends, self.stop)
+        counts = Counter(outcome.name for outcome in outcomes if ended(outcome))
+        supersede(self.queue, message, sends, self.stop, counts)
 
     def _split(self, message: TagMessage) -> None:
         """A worker did not survive this message: its images go on alone, so that none can harm another again."""
-        ended = {ref for ref, done in self._together(lambda ref: (ref, self._ended(ref)), message.refs) if done}
-        left = [ref for ref in dict.fromkeys(message.refs) if ref not in ended]
+        refs = tuple(dict.fromkeys(message.refs))
+        looked = self._together(lambda ref: self._committed(ref, message), refs)
+        outcomes = {outcome.ref: outcome for outcome in looked if outcome is not None}
+        left = [ref for ref in refs if ref not in outcomes]
         logger.warning("%d of %d images of a message that came again go on alone", len(left), len(message.refs))
-        supersede(self.queue, message, [Send(successor(message, (ref,)), SUSPECTS) for ref in left], self.stop)
+        sends = [Send(successor(message, (ref,)), SUSPECTS) for ref in left]
+        supersede(self.queue, message, sends, self.stop, Counter(one.name for one in outcomes.values()))
 
-    def _ended(self, ref: ImageRef) -> bool:
+    def _committed(self, ref: ImageRef, message: TagMessage) -> Outcome | None:
         try:
-            return self.tagger.committed(ref)
+            return self.tagger.committed(ref, redo=message.redo)
         except StockmetaError:
-            return False
+            return None
         except Exception:
             # Whatever it is, the image can show it where it harms nobody.
             logger.exception("a bug, met at looking at an image", extra={"bucket": ref.bucket, "key": ref.key})
-            return False
+            return None
 
 
 class Send(NamedTuple):
@@ -169,11 +176,25 @@ class Send(NamedTuple):
 
 def successor(message: TagMessage, refs: tuple[ImageRef, ...], tries: int = 0) -> TagMessage:
     """Another message for some of its images."""
-    return TagMessage(refs, message.generation, tries=tries, run=message.run, stored=message.stored)
+    return replace(message, refs=refs, id=new_id(), tries=tries, again=False)
 
 
-def supersede(queue: Queue, message: TagMessage, sends: Sequence[Send], stop: threading.Event) -> None:
-    """Publish other messages in a message's place, then strike it. Raises `Unavailable` as `insist` does."""
+def ended(outcome: Outcome) -> bool:
+    """Whether nothing more is to be done for an image."""
+    return outcome.committed or outcome.record.reason not in UNENDED
+
+
+def supersede(
+    queue: Queue,
+    message: TagMessage,
+    sends: Sequence[Send],
+    stop: threading.Event,
+    counts: Mapping[str, int] | None = None,
+) -> None:
+    """Publish other messages in a message's place, then strike it, and count what ended of it.
+
+    Raises `Unavailable` as `insist` does.
+    """
     left = deque(sends)
 
     def publish() -> None:
@@ -185,7 +206,7 @@ def supersede(queue: Queue, message: TagMessage, sends: Sequence[Send], stop: th
                 queue.send(send.message, send.queue)
             # Not again when a later one fails: what was put off may be due, published and done by then.
             left.popleft()
-        queue.done(message)
+        queue.done(message, counts)
 
     insist(publish, stop)
 

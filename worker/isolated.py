@@ -18,6 +18,7 @@ from typing import IO, Any
 from tasks.describe import Provenance
 from tasks.errors import Crashed, Reason, Unavailable
 from tasks.records import ImageRef, Outcome, Record
+from tasks.redo import Redo
 from worker.children import other_environment
 from worker.settings import Settings
 
@@ -60,13 +61,14 @@ class IsolatedProcess:
             assert self._provenance is not None
             return self._provenance
 
-    def attempt(self, ref: ImageRef) -> Outcome:
+    def attempt(self, ref: ImageRef, *, redo: Redo | None = None) -> Outcome:
         """See `tasks.suspects.Isolated`."""
         with self._lock:
             child = self._start()
             kills = out_of_memory_kills()
             try:
-                answer = self._ask(child, {"bucket": ref.bucket, "key": ref.key, "etag": ref.etag})
+                asked = {"bucket": ref.bucket, "key": ref.key, "etag": ref.etag}
+                answer = self._ask(child, {"ref": asked, "redo": redo and redo.to_dict()})
             except Unavailable:
                 self._stop()
                 raise

@@ -14,6 +14,7 @@ from typing import IO
 from tasks.describe import unfinished
 from tasks.errors import ConfigurationError, Reason, StockmetaError
 from tasks.records import ImageRef, Outcome, Status
+from tasks.redo import Redo
 from worker import logs
 from worker.isolated_store import TellingStore
 from worker.library import Library, open_library
@@ -40,8 +41,10 @@ def serve() -> None:
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
     _answer(answers, {"made": asdict(model.provenance)})
     for line in lines:
-        ref = ImageRef(**json.loads(line))
-        outcome = _blamed(ref, runtime.tagger.attempt(ref), runtime)
+        asked = json.loads(line)
+        ref = ImageRef(**asked["ref"])
+        redo = Redo.from_dict(asked["redo"]) if asked["redo"] else None
+        outcome = _blamed(ref, runtime.tagger.attempt(ref, redo=redo), runtime)
         if outcome.cached:
             # By a process that may have been killed in the middle of it.
             with suppress(StockmetaError):

@@ -14,6 +14,7 @@ from tasks.messages import SUSPECTS, TagMessage
 from tasks.observe import Silent
 from tasks.publish import Publisher
 from tasks.records import Image, ImageRef, Outcome, Status
+from tasks.redo import Redo
 from tasks.suspects import Suspects
 from tests.tasks.queues import KeptQueue
 from worker.storage.memory import MemoryStore
@@ -36,7 +37,7 @@ class Process:
             raise Unavailable("does not start")
         return MADE
 
-    def attempt(self, ref: ImageRef) -> Outcome:
+    def attempt(self, ref: ImageRef, *, redo: Redo | None = None) -> Outcome:
         self.asked.append(ref)
         return self.act(ref)
 

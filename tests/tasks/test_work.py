@@ -14,6 +14,7 @@ from tasks.jobs import Delivery
 from tasks.messages import BACKFILL, SUSPECTS, UPLOADS, TagMessage
 from tasks.observe import Silent
 from tasks.records import Image, ImageRef, Outcome, Status
+from tasks.redo import Redo
 from tasks.tag import Tagger
 from tasks.work import MOST_SECONDS, Outage, Work, backoff, insist
 from tests.tasks.queues import KeptQueue
@@ -29,18 +30,22 @@ class Told:
         self.attempted: list[ImageRef] = []
         self.before: Callable[[ImageRef], None] = lambda ref: None
 
-    def attempt(self, ref: ImageRef) -> Outcome:
+    def attempt(self, ref: ImageRef, *, redo: Redo | None = None, stored: str | None = None) -> Outcome:
         self.attempted.append(ref)
         self.before(ref)
         reason = ref.key.split()[0]
         if reason in ("unavailable", "conflict", "replaced", "vanished", "internal_error", "key_too_long"):
             return unfinished(MADE, ref, Status.FAILED, reason, "as told")
-        return Outcome(ref, blank(MADE, Image(ref.bucket, ref.key, "e"), Status.EMPTY))
+        return self.empty(ref)
 
-    def committed(self, ref: ImageRef) -> bool:
+    def committed(self, ref: ImageRef, *, redo: Redo | None = None) -> Outcome | None:
         if ref.key.startswith("unavailable"):
             raise Unavailable("as told")
-        return ref.key.startswith("committed")
+        return self.empty(ref) if ref.key.startswith("committed") else None
+
+    @staticmethod
+    def empty(ref: ImageRef) -> Outcome:
+        return Outcome(ref, blank(MADE, Image(ref.bucket, ref.key, "e"), Status.EMPTY))
 
 
 @pytest.fixture
@@ -115,11 +120,11 @@ def test_a_message_that_comes_again_is_taken_apart(
 def test_taking_apart_ends_with_the_process(work: Work, queue: KeptQueue, told: Told) -> None:
     held = threading.Event()
 
-    def store_that_is_away(ref: ImageRef) -> bool:
+    def store_that_is_away(ref: ImageRef, *, redo: Redo | None = None) -> Outcome | None:
         if ref.key != "committed":
             work.stop.set()
             held.wait(20)
-        return True
+        return told.empty(ref)
 
     told.committed = store_that_is_away  # type: ignore[method-assign]
     given = message("slow 1", "slow 2", "slow 3", "slow 4", "slow 5", again=True)
@@ -130,7 +135,7 @@ def test_taking_apart_ends_with_the_process(work: Work, queue: KeptQueue, told: 
 
 
 def test_a_bug_at_taking_apart_loses_no_message(work: Work, queue: KeptQueue, told: Told) -> None:
-    def bug(ref: ImageRef) -> bool:
+    def bug(ref: ImageRef, *, redo: Redo | None = None) -> Outcome | None:
         raise ZeroDivisionError
 
     told.committed = bug  # type: ignore[method-assign]

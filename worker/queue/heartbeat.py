@@ -13,6 +13,7 @@ from time import monotonic
 import msgspec
 from redis import Redis
 
+from tasks.records import outcome_name
 from worker.queue.connection import redis_errors
 from worker.queue.ledger import server_time
 
@@ -111,7 +112,7 @@ class Tally:
     def count(self, status: str, reason: str | None = None) -> None:
         """One image ended so."""
         with self._lock:
-            self._outcomes[f"{status}/{reason}" if reason else status] += 1
+            self._outcomes[outcome_name(status, reason)] += 1
             self._recent.append(self._clock())
             self._forget()
 
