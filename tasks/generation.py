@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from tasks.errors import ConfigurationError, Conflict, Unavailable
 from tasks.layout import GENERATION, Layout
@@ -13,13 +14,26 @@ SCHEMA = "stockmeta-current/1"
 ATTEMPTS = 20
 """Every refused write means that somebody else's went through, so this is how many may be ahead of us."""
 
+REMEMBERED = 16
+"""Generations that served before, so that a rollback finds the way back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The pointer's content: the generation that readers see, and the one being filled to replace it."""
+    """The pointer's content, schema `stockmeta-current/1`.
+
+    `previous` is left out of the document while it is empty, so that before the first promotion it reads as it always
+    did. A version that does not know it refuses the document instead of losing the history, and says so.
+
+    Attributes:
+        serving: the generation that readers see.
+        filling: the one being filled to replace it.
+        previous: those that served before, the last one first.
+    """
 
     serving: str | None = None
     filling: str | None = None
+    previous: tuple[str, ...] = ()
 
     @property
     def written(self) -> tuple[str, ...]:
@@ -59,7 +73,7 @@ def open_generation(store: Store, layout: Layout, generation: str) -> Current:
             return current
         return replace(current, filling=generation) if current.serving else replace(current, serving=generation)
 
-    return _change(store, layout, generation, opened)
+    return _change(store, layout, opened, generation)
 
 
 def join_generation(store: Store, layout: Layout, generation: str, *, open_new: bool = False) -> Current:
@@ -91,11 +105,11 @@ def join_generation(store: Store, layout: Layout, generation: str, *, open_new: 
             "with --open-generation"
         )
 
-    return _change(store, layout, generation, joined)
+    return _change(store, layout, joined, generation)
 
 
 def promote(store: Store, layout: Layout, generation: str) -> Current:
-    """Let a generation serve, be it the one being filled or, for a rollback, an earlier one.
+    """Let a generation serve, be it the one being filled or an earlier one.
 
     Raises:
         ConfigurationError: nothing was ever written in that generation, or the pointer cannot be read.
@@ -103,16 +117,72 @@ def promote(store: Store, layout: Layout, generation: str) -> Current:
     """
 
     def promoted(current: Current) -> Current:
-        if generation not in current.written and next(store.list(f"{layout.root}{generation}/"), None) is None:
-            raise ConfigurationError(f"there is no generation {generation}: nothing was ever written in it")
-        return Current(generation, None if current.filling == generation else current.filling)
+        if generation == current.serving:
+            return current
+        if generation not in current.written:
+            _require_records(store, layout, generation)
+        before = (current.serving, *current.previous)
+        kept = tuple(name for name in before if name not in (None, generation))
+        return _served(current, generation, tuple(dict.fromkeys(kept)))
 
-    return _change(store, layout, generation, promoted)
+    return _change(store, layout, promoted, generation)
 
 
-def _change(store: Store, layout: Layout, generation: str, change: Callable[[Current], Current]) -> Current:
+def rollback(store: Store, layout: Layout) -> Current:
+    """Let the generation serve again that served before.
+
+    Raises:
+        ConfigurationError: none did, or somebody else moved the pointer meanwhile, or it cannot be read.
+        Unavailable: the store does not answer, or too many write the pointer at once.
+    """
+    seen = read_current(store, layout).serving
+
+    def rolled(current: Current) -> Current:
+        if current.serving != seen:
+            raise ConfigurationError(f"somebody else let {current.serving} serve meanwhile; look, and begin again")
+        if not current.previous:
+            raise ConfigurationError("no generation served before this one")
+        _require_records(store, layout, current.previous[0])
+        return _served(current, current.previous[0], current.previous[1:])
+
+    return _change(store, layout, rolled)
+
+
+def withdraw(store: Store, layout: Layout, generation: str) -> Current:
+    """Take a generation out of the pointer, so that nobody writes it any more.
+
+    Raises:
+        ConfigurationError: it serves, or the pointer cannot be read.
+        Unavailable: the store does not answer, or too many write the pointer at once.
+    """
+
+    def withdrawn(current: Current) -> Current:
+        if generation == current.serving:
+            raise ConfigurationError(f"{generation} serves: promote another one, or roll back, first")
+        filling = None if current.filling == generation else current.filling
+        return replace(current, filling=filling, previous=tuple(n for n in current.previous if n != generation))
+
+    return _change(store, layout, withdrawn, generation)
+
+
+def _served(current: Current, generation: str, previous: tuple[str, ...]) -> Current:
+    filling = None if current.filling == generation else current.filling
+    return Current(generation, filling, previous[:REMEMBERED])
+
+
+def _require_records(store: Store, layout: Layout, generation: str) -> None:
+    below = layout.generation(generation)
+    for kind in ("done/", "failed/"):
+        if next(store.list(below + kind), None) is not None:
+            return
+    raise ConfigurationError(f"there is no generation {generation}: nothing was ever written in it")
+
+
+def _change(
+    store: Store, layout: Layout, change: Callable[[Current], Current], generation: str | None = None
+) -> Current:
     """Apply a change to the pointer as it is at that moment, whoever else is changing it."""
-    if not GENERATION.fullmatch(generation):
+    if generation is not None and not GENERATION.fullmatch(generation):
         raise ConfigurationError(f"{generation!r} is not a generation: those have 12 hex digits")
     for _ in range(ATTEMPTS):
         current, etag = _read(store, layout)
@@ -146,16 +216,26 @@ def _read(store: Store, layout: Layout) -> tuple[Current, str | None]:
 def _parse(data: bytes) -> Current:
     """Inverse of `_dump`. Raises `ValueError`."""
     content = json.loads(data)
-    if not isinstance(content, dict) or content.keys() != {"schema", "serving", "filling"}:
-        raise ValueError("expected an object with schema, serving and filling")
+    if not isinstance(content, dict) or content.keys() | {"previous"} != {"schema", "serving", "filling", "previous"}:
+        raise ValueError("expected an object with schema, serving and filling, and previous if any")
     if content["schema"] != SCHEMA:
         raise ValueError(f"expected schema {SCHEMA}, found {content['schema']!r}")
+    previous = content.get("previous", [])
+    if not isinstance(previous, list) or not all(map(_is_name, previous)):
+        raise ValueError(f"previous is {previous!r}")
     for name in ("serving", "filling"):
         value = content[name]
-        if value is not None and not (isinstance(value, str) and GENERATION.fullmatch(value)):
+        if value is not None and not _is_name(value):
             raise ValueError(f"{name} is {value!r}")
-    return Current(content["serving"], content["filling"])
+    return Current(content["serving"], content["filling"], tuple(previous))
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and GENERATION.fullmatch(value) is not None
 
 
 def _dump(current: Current) -> bytes:
-    return json.dumps({"schema": SCHEMA, **asdict(current)}, indent=2).encode() + b"\n"
+    content: dict[str, Any] = {"schema": SCHEMA, "serving": current.serving, "filling": current.filling}
+    if current.previous:
+        content["previous"] = current.previous
+    return json.dumps(content, indent=2).encode() + b"\n"

@@ -1,13 +1,25 @@
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import ConfigurationError, Conflict, Unavailable
-from tasks.generation import Current, generation_id, join_generation, open_generation, promote, read_current
+from tasks.generation import (
+    REMEMBERED,
+    Current,
+    generation_id,
+    join_generation,
+    open_generation,
+    promote,
+    read_current,
+    rollback,
+    withdraw,
+)
+from tasks.generations import Description, Sight, describe
 from tasks.layout import Layout
-from tasks.ports import Store
+from tasks.ports import Stat, Store
 from tasks.records import ImageRef
 from worker.storage.local import LocalStore
 from worker.storage.memory import MemoryStore
@@ -40,16 +52,119 @@ def test_the_first_serves_and_the_next_is_filled(store: Store) -> None:
     assert read_current(store, LAYOUT).written == (A, B)
 
 
-def test_promotion_and_rollback(store: Store) -> None:
+def write(store: Store, *generations: str) -> None:
+    """A record in each."""
+    for generation in generations:
+        store.put(LAYOUT.done(generation, ImageRef("library", "a.jpg")), b"{}", if_match=None)
+
+
+def test_promotion(store: Store) -> None:
     open_generation(store, LAYOUT, A)
     open_generation(store, LAYOUT, B)
-    assert promote(store, LAYOUT, B) == Current(B, None)
+    assert promote(store, LAYOUT, B) == Current(B, None, (A,))
     with pytest.raises(ConfigurationError, match="nothing was ever written"):
         promote(store, LAYOUT, A)
-    store.put(LAYOUT.done(A, ImageRef("library", "a.jpg")), b"{}", if_match=None)
+    write(store, A)
     open_generation(store, LAYOUT, C)
-    assert promote(store, LAYOUT, A) == Current(A, C)
-    assert promote(store, LAYOUT, A) == read_current(store, LAYOUT) == Current(A, C)
+    assert promote(store, LAYOUT, A) == Current(A, C, (B,))
+    assert promote(store, LAYOUT, A) == read_current(store, LAYOUT) == Current(A, C, (B,))
+
+
+def test_a_description_alone_is_no_generation_to_promote(store: Store) -> None:
+    open_generation(store, LAYOUT, A)
+    made = Description(
+        generation=B,
+        opened_at="2026-01-02T03:04:05.678+00:00",
+        model="m",
+        engine="e",
+        taxonomy="t",
+        captioner="composed",
+        languages=("en",),
+        sight=Sight("e", "1", "1"),
+    )
+    describe(store, LAYOUT, made)
+    with pytest.raises(ConfigurationError, match="nothing was ever written"):
+        promote(store, LAYOUT, B)
+
+
+def test_rollback_goes_back_one_step_at_a_time(store: Store) -> None:
+    write(store, A, B, C)
+    open_generation(store, LAYOUT, A)
+    with pytest.raises(ConfigurationError, match="no generation served before"):
+        rollback(store, LAYOUT)
+    for generation in (B, C):
+        promote(store, LAYOUT, generation)
+    assert read_current(store, LAYOUT) == Current(C, None, (B, A))
+    assert rollback(store, LAYOUT) == Current(B, None, (A,))
+    assert rollback(store, LAYOUT) == Current(A)
+    assert promote(store, LAYOUT, C) == Current(C, None, (A,))
+
+
+def test_a_generation_that_is_rolled_back_to_is_not_filled_any_more(store: Store) -> None:
+    write(store, A, B)
+    for change in (open_generation, promote):
+        for generation in (A, B):
+            change(store, LAYOUT, generation)
+    assert open_generation(store, LAYOUT, A) == Current(B, A, (A,))
+    assert rollback(store, LAYOUT) == Current(A)
+
+
+def test_of_two_who_roll_back_at_once_one_does(store: Store) -> None:
+    write(store, A, B, C)
+    for generation in (A, B, C):
+        open_generation(store, LAYOUT, generation)
+        promote(store, LAYOUT, generation)
+
+    class Slow(MemoryStore):
+        """Somebody else rolls back between our look and our write."""
+
+        def put(self, key: str, data: bytes, *, if_match: str | None) -> str:
+            if not moved:
+                moved.append(rollback(store, LAYOUT))
+            return store.put(key, data, if_match=if_match)
+
+        def read(self, key: str) -> tuple[bytes, str] | None:
+            return store.read(key)
+
+        def list(self, prefix: str = "") -> Iterator[Stat]:
+            return store.list(prefix)
+
+    moved: list[Current] = []
+    with pytest.raises(ConfigurationError, match="somebody else"):
+        rollback(Slow("library"), LAYOUT)
+    assert read_current(store, LAYOUT) == moved[0] == Current(B, None, (A,))
+
+
+def test_the_way_back_is_bounded(store: Store) -> None:
+    names = [f"{i:012x}" for i in range(REMEMBERED + 3)]
+    write(store, *names)
+    for name in names:
+        promote(store, LAYOUT, name)
+    assert read_current(store, LAYOUT).previous == tuple(reversed(names[2:-1]))
+
+
+def test_what_is_withdrawn_is_named_nowhere(store: Store) -> None:
+    write(store, A, B, C)
+    for generation in (A, B):
+        promote(store, LAYOUT, generation)
+    open_generation(store, LAYOUT, C)
+    with pytest.raises(ConfigurationError, match=f"{B} serves"):
+        withdraw(store, LAYOUT, B)
+    assert withdraw(store, LAYOUT, A) == Current(B, C)
+    assert withdraw(store, LAYOUT, C) == Current(B)
+    before = store.stat(LAYOUT.current)
+    assert withdraw(store, LAYOUT, C) == Current(B)
+    assert store.stat(LAYOUT.current) == before
+
+
+def test_a_pointer_without_history_reads_as_it_always_did(store: Store) -> None:
+    open_generation(store, LAYOUT, A)
+    data, _ = store.read(LAYOUT.current) or (b"", "")
+    assert json.loads(data) == {"schema": "stockmeta-current/1", "serving": A, "filling": None}
+    write(store, B)
+    promote(store, LAYOUT, B)
+    data, _ = store.read(LAYOUT.current) or (b"", "")
+    assert json.loads(data) == {"schema": "stockmeta-current/1", "serving": B, "filling": None, "previous": [A]}
 
 
 def test_opening_what_is_open_writes_nothing(store: Store) -> None:
@@ -81,6 +196,8 @@ def test_racing_openers_converge(store: Store, names: list[str]) -> None:
         json.dumps({"schema": "stockmeta-current/1", "serving": A, "filling": None, "more": 1}).encode(),
         json.dumps({"schema": "stockmeta-current/1", "serving": "../x", "filling": None}).encode(),
         json.dumps({"schema": "stockmeta-current/1", "serving": 5, "filling": None}).encode(),
+        json.dumps({"schema": "stockmeta-current/1", "serving": A, "filling": None, "previous": B}).encode(),
+        json.dumps({"schema": "stockmeta-current/1", "serving": A, "filling": None, "previous": ["../x"]}).encode(),
     ],
 )
 def test_a_pointer_that_cannot_be_read_says_what_to_do(store: Store, content: bytes) -> None:
@@ -94,7 +211,7 @@ def test_a_pointer_that_cannot_be_read_says_what_to_do(store: Store, content: by
 
 @pytest.mark.parametrize("name", ["", "x", "A" * 12, "a" * 13, "human"])
 def test_what_is_no_generation(store: Store, name: str) -> None:
-    for use in (open_generation, promote):
+    for use in (open_generation, promote, withdraw):
         with pytest.raises(ConfigurationError, match="12 hex digits"):
             use(store, LAYOUT, name)
 
