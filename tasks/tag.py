@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from tasks.budget import Budget
@@ -17,6 +17,8 @@ from tasks.own_writes import adopted, is_own
 from tasks.ports import Decoded, Decoder, Stat, Store
 from tasks.publish import Publisher, Seen
 from tasks.records import Image, ImageRef, Outcome, Record, Status
+from tasks.redo import Redo, wanted
+from tasks.rescore import Rescorer
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class Tagger:
         max_bytes: larger files are refused unread.
         budget: bytes of files in memory at once.
         observer: is told how long a commit takes.
+        rescorer: finds what other generations have stored; `None`: every image is read.
     """
 
     sources: Mapping[str, Store]
@@ -46,9 +49,16 @@ class Tagger:
     max_bytes: int = 100 << 20
     budget: Budget = field(default_factory=lambda: Budget(1 << 30))
     observer: Observer = field(default_factory=Silent)
+    rescorer: Rescorer | None = None
 
-    def tag(self, ref: ImageRef) -> Outcome:
-        """Work on one image to its end.
+    def tag(self, ref: ImageRef, *, redo: Redo | None = None, stored: str | None = None) -> Outcome:
+        """Work on one image to its end; what is committed counts as done, unless `redo` asks for it.
+
+        Args:
+            ref: which. With `stored`, its ETag says also that a listing showed no record of it in this generation:
+                then none is looked for, and an image costs three requests.
+            redo: what is worked on though it is committed.
+            stored: the generation whose record of the same content may stand in for the pixels.
 
         Raises:
             Rejected: its key is too long for a record, or lies among the outputs.
@@ -61,22 +71,33 @@ class Tagger:
         if self.publisher.sidecars is source and self.publisher.layout.is_output(ref.key):
             raise Rejected(Reason.KEY_INVALID, "it lies among the outputs, which are never taken for input")
         self.publisher.layout.check(ref)
+        rescored = self._rescored(ref, ref.etag, stored)
+        if rescored is not None and redo is None:
+            # There is a record by now, or an outdated one that the listing missed: the ordinary way looks at it.
+            with suppress(Conflict):
+                start = time.perf_counter()
+                committed = self.publisher.publish_first(rescored, source)
+                self.observer.stage("commit", time.perf_counter() - start)
+                return Outcome(ref, committed)
         stat = source.stat(ref.key, ref.etag)
         seen = self.publisher.look(ref, stat.etag)
-        if seen.current and (seen.current.status.done or not self.retry_terminal):
+        again = seen.current is not None and wanted(redo, seen.current)
+        if seen.current and not again and (seen.current.status.done or not self.retry_terminal):
             if not seen.current.status.done and seen.done.etag is not None:
                 self.publisher.settle(ref, source, stat.etag)
             return Outcome(ref, seen.current, cached=True)
-        if own := self._own(ref, stat, source, seen):
+        if not again and (own := self._own(ref, stat, source, seen)):
             return Outcome(ref, self.publisher.publish(own, source, seen), cached=True)
-        record = self._work(ref, stat, source)
+        if ref.etag is None:
+            rescored = self._rescored(ref, stat.etag, stored)
+        record = rescored or self._work(ref, stat, source)
         start = time.perf_counter()
-        committed = self.publisher.publish(record, source, seen)
+        committed = self.publisher.publish(record, source, seen, redo=redo)
         # Not in the record's own timings: it is written before it can know.
         self.observer.stage("commit", time.perf_counter() - start)
         return Outcome(ref, committed)
 
-    def attempt(self, ref: ImageRef) -> Outcome:
+    def attempt(self, ref: ImageRef, *, redo: Redo | None = None, stored: str | None = None) -> Outcome:
         """`tag`, with every trouble as an outcome: what is not committed has a record whose status is `failed`.
 
         An image that was replaced while it was worked on is worked on again, unless one version of it was asked for.
@@ -84,7 +105,7 @@ class Tagger:
         """
         status = Status.FAILED
         try:
-            return self._persist(ref)
+            return self._persist(ref, redo, stored)
         except Rejected as error:
             # Of the key itself: such an image can have no record, so it is reported every time.
             status, reason, detail = Status.REJECTED, error.reason.value, error.detail
@@ -101,19 +122,20 @@ class Tagger:
             reason, detail = "internal_error", f"{type(error).__name__}: {error}"
         return unfinished(self.describer.provenance, ref, status, reason, detail)
 
-    def committed(self, ref: ImageRef) -> bool:
-        """Whether there is nothing left to do for an image as it is now. Raises as `tag` does.
+    def committed(self, ref: ImageRef, *, redo: Redo | None = None) -> Outcome | None:
+        """What is committed for an image as it is now, if nothing is left to do for it. Raises as `tag` does.
 
         For what a worker had in hand that died: what it left half done at the commit is brought to its end.
         """
         source = self._source(ref)
         stat = source.stat(ref.key, ref.etag)
-        return self.publisher is not None and self.publisher.settle(ref, source, stat.etag) is not None
+        record = None if self.publisher is None else self.publisher.settle(ref, source, stat.etag)
+        return None if record is None or wanted(redo, record) else Outcome(ref, record, cached=True)
 
-    def _persist(self, ref: ImageRef) -> Outcome:
+    def _persist(self, ref: ImageRef, redo: Redo | None, stored: str | None) -> Outcome:
         for replacements in range(REPLACEMENTS + 1):
             try:
-                return self.tag(ref)
+                return self.tag(ref, redo=redo, stored=stored)
             except Replaced:
                 if ref.etag is not None or replacements == REPLACEMENTS:
                     raise
@@ -142,6 +164,23 @@ class Tagger:
             except OSError as error:
                 raise Unavailable(f"{ref.bucket}: {ref.key!r}: {error.strerror}") from error
         return adopted(before, stat) if own else None
+
+    def _rescored(self, ref: ImageRef, etag: str | None, stored: str | None) -> Record | None:
+        """The record made of what another generation has stored of this content; `None`: the image has to be read."""
+        if self.rescorer is None or stored is None or etag is None:
+            return None
+        clock = _Clock()
+        with self.inference.slot() as slot:
+            with clock.time("fetch"):
+                found = self.rescorer.find(ref, etag, stored)
+            if found is None:
+                return None
+            scoring = slot.submit(found.embedding)
+        with clock.time("encode"):
+            scored = scoring.result()._replace(candidates=found.candidates)
+        with clock.time("caption"):
+            record = self.describer.describe(found.image, found.visual, scored, found.embedded)
+        return replace(record, written=found.written, timings_ms=clock.milliseconds)
 
     def _work(self, ref: ImageRef, stat: Stat, source: Store) -> Record:
         clock = _Clock()

@@ -22,6 +22,7 @@ from tasks.observe import Observer, Silent
 from tasks.ports import Embeddings, Encoder, Store
 from tasks.publish import Publisher
 from tasks.records import SCHEMA, Image
+from tasks.rescore import Rescorer
 from tasks.tag import Tagger
 from taxonomy.choose import Chooser
 from taxonomy.concepts import Vocabulary
@@ -173,12 +174,13 @@ class Runtime:
         observer: Observer | None = None,
         on_broken: Callable[[], None] = lambda: None,
     ) -> None:
-        publisher = None
+        publisher = rescorer = None
         if sidecars is not None:
             store, layout = sidecars
             open_generation(store, layout, model.provenance.generation)
             describe(store, layout, model.description)
             publisher = Publisher(store, layout, model.provenance.generation)
+            rescorer = Rescorer(store, layout, model.description.sight, model.embeddings.shape[1])
         self.model = model
         self._decoder = make_decoder(settings, model.encoder, metadata=metadata)
         self.inference = Inference(model.judge, model.encoder.batch, observer=observer, on_broken=on_broken)
@@ -192,6 +194,7 @@ class Runtime:
             max_bytes=settings.max_bytes,
             budget=Budget(settings.memory_mib << 20),
             observer=observer or Silent(),
+            rescorer=rescorer,
         )
 
     def probe(self) -> None:
