@@ -26,7 +26,7 @@ class Counts:
         bytes: of the images that were sent.
         records: records of any kind that were listed.
         complete: whether the whole library was listed.
-        requests: to the stores, by kind, where they are counted.
+        requests: to S3 for this listing, and bytes, by the names of `tasks.traffic.Traffic.to_counts`.
         seconds: that it took, with what waited for workers.
     """
 
@@ -92,6 +92,16 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An image that ended without metadata, as its terminal record says; `detail` is for a person."""
+
+    key: str
+    status: str
+    reason: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A bulk run that is over.
 
@@ -110,6 +120,8 @@ class Result:
         dry_run: whether nothing was sent.
         notes: what an operator has to know, one sentence each.
         promoted: whether the generation was made the serving one.
+        requests: of workers to S3, and bytes, in the same form as a listing's; less what was done of images alone.
+        unfinished: images that ended without metadata in this run; of very many, the first ones.
     """
 
     run: str
@@ -127,6 +139,8 @@ class Result:
     dry_run: bool = False
     notes: tuple[str, ...] = ()
     promoted: bool = False
+    requests: Mapping[str, int] = field(default_factory=dict)
+    unfinished: tuple[Unfinished, ...] = ()
 
     @property
     def seconds(self) -> float:

@@ -61,9 +61,10 @@ _NAMES = tuple(field.name for field in fields(Traffic))
 _COUNT = {name: f"{'requests' if name in OPERATIONS else 'bytes'}:{name}" for name in _NAMES}
 
 
-def is_traffic(name: str) -> bool:
-    """Whether one of a run's counts is of requests or bytes, and so not an outcome."""
-    return name.startswith(("requests:", "bytes:"))
+def divided(counts: Mapping[str, int]) -> tuple[dict[str, int], Traffic]:
+    """A run's counts: images by outcome, and what they cost."""
+    outcomes = {name: count for name, count in counts.items() if not name.startswith(("requests:", "bytes:"))}
+    return outcomes, Traffic.from_counts(counts)
 
 
 class Meter(Protocol):

@@ -18,6 +18,7 @@ from tasks.messages import SUSPECTS, Queue, TagMessage, new_id
 from tasks.observe import Observer
 from tasks.records import ImageRef, Outcome
 from tasks.tag import Tagger
+from tasks.traffic import Meter, Nothing, Traffic
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Work:
         deadline: seconds that a message may take; what is left of it then goes back.
         closing: set when the process is to end soon.
         stop: set when it is to end now.
+        meter: tells what an image's thread has asked of stores; added to the run's counts.
     """
 
     tagger: Tagger
@@ -76,6 +78,7 @@ class Work:
     closing: threading.Event
     stop: threading.Event
     outage: Outage = field(default_factory=Outage)
+    meter: Meter = field(default_factory=Nothing)
 
     def run(self, message: TagMessage, delivery: Delivery) -> None:
         """See `tasks.jobs.Worker`."""
@@ -91,12 +94,13 @@ class Work:
         elif again:
             self._split(message)
         else:
-            outcomes = self._attempt(message, delivery.queue)
-            self._pass_on(message, delivery.queue, outcomes)
+            outcomes, traffic = self._attempt(message, delivery.queue)
+            self._pass_on(message, delivery.queue, outcomes, traffic)
             self.closing.wait(self.outage.after(outcomes))
 
-    def _attempt(self, message: TagMessage, queue: str) -> list[Outcome]:
-        return self._together(lambda ref: self._attempt_one(ref, message, queue), message.refs)
+    def _attempt(self, message: TagMessage, queue: str) -> tuple[list[Outcome], Traffic]:
+        attempts = self._together(lambda ref: self._attempt_one(ref, message, queue), message.refs)
+        return [outcome for outcome, _ in attempts], sum((traffic for _, traffic in attempts), Traffic())
 
     def _together(self, act: Callable[[ImageRef], T], refs: Sequence[ImageRef]) -> list[T]:
         """What `act` gave for images, until all have ended, the deadline has passed or the process is to stop."""
@@ -116,15 +120,15 @@ class Work:
             future.cancel()
         return results
 
-    def _attempt_one(self, ref: ImageRef, message: TagMessage, queue: str) -> Outcome:
-        start = time.perf_counter()
+    def _attempt_one(self, ref: ImageRef, message: TagMessage, queue: str) -> tuple[Outcome, Traffic]:
+        start, before = time.perf_counter(), self.meter.mine()
         self.observer.began()
         outcome = self.tagger.attempt(ref, redo=message.redo, stored=message.stored)
         self.observer.outcome(outcome, queue, time.perf_counter() - start)
         log_outcome(outcome, message)
-        return outcome
+        return outcome, self.meter.mine() - before
 
-    def _pass_on(self, message: TagMessage, queue: str, outcomes: Sequence[Outcome]) -> None:
+    def _pass_on(self, message: TagMessage, queue: str, outcomes: Sequence[Outcome], traffic: Traffic) -> None:
         """Publish what did not end, then strike the message: killed in between, an image is worked on twice."""
         reasons = {outcome.ref: None if outcome.committed else outcome.record.reason for outcome in outcomes}
 
@@ -142,7 +146,7 @@ class Work:
         if replaced:
             sends.append(Send(successor(message, replaced), queue, SOON_SECONDS))
         sends += [Send(successor(message, (ref,)), SUSPECTS) for ref in having("internal_error")]
-        counts = Counter(outcome.name for outcome in outcomes if ended(outcome))
+        counts = Counter(outcome.name for outcome in outcomes if ended(outcome)) + Counter(traffic.to_counts())
         supersede(self.queue, message, sends, self.stop, counts)
 
     def _split(self, message: TagMessage) -> None:

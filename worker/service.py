@@ -125,6 +125,7 @@ class WorkerService:
             deadline=self._settings.deadline_seconds,
             closing=self._closing,
             stop=self._stop,
+            meter=self._library.meter,
         )
 
     def _make_suspects(self) -> Suspects:

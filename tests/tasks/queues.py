@@ -16,6 +16,7 @@ class KeptQueue:
         self.sent: list[tuple[TagMessage, str]] = []
         self.deferred: list[tuple[TagMessage, str, float]] = []
         self.struck: list[str] = []
+        self.counted: Counter[str] = Counter()
         self.failures: Counter[tuple[str, str | None, str]] = Counter()
 
     def send(self, message: TagMessage, queue: str) -> None:
@@ -29,6 +30,7 @@ class KeptQueue:
     def done(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
         self._answer()
         self.struck.append(message.id)
+        self.counted.update(counts or {})
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:
         self._answer()

@@ -18,6 +18,7 @@ from tasks.redo import Redo
 from tasks.tag import Tagger
 from tasks.work import MOST_SECONDS, Outage, Work, backoff, insist
 from tests.tasks.queues import KeptQueue
+from worker.storage.counted import Meter
 
 MADE = Provenance("0123456789ab", "fake", "numpy", "t")
 FRESH = Delivery(UPLOADS, redelivered=False)
@@ -75,6 +76,16 @@ def test_a_message_whose_images_all_ended_is_struck(work: Work, queue: KeptQueue
     work.run(given, FRESH)
     assert {ref.key for ref in told.attempted} == {"a", "b", "vanished", "key_too_long 1"}
     assert (queue.sent, queue.deferred, queue.struck) == ([], [], [given.id])
+
+
+def test_what_ended_and_what_it_cost_is_added_to_the_run(work: Work, queue: KeptQueue, told: Told) -> None:
+    meter = Meter()
+    meter.request("list")
+    told.before = lambda ref: meter.request("get", read=100)
+    given = message("a", "b", "vanished", "unavailable", run="r")
+    replace(work, meter=meter).run(given, FRESH)
+    ended = {"empty": 2, "failed/vanished": 1}
+    assert queue.counted == ended | {"requests:get": 4, "bytes:read": 400}, "what did not end cost something, too"
 
 
 def test_what_is_unavailable_is_tried_later_and_later(work: Work, queue: KeptQueue) -> None:
