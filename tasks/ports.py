@@ -21,8 +21,8 @@ Embeddings = NDArray[np.float32]
 class Stat(NamedTuple):
     """What a store tells of an object without sending it.
 
-    `modified` is when it was written, in seconds since 1970 by the store's clock; `None` where it was not asked. S3 says
-    whole seconds; in a folder it is the later of mtime and ctime, to the microsecond or so.
+    `modified` is when it was written, in seconds since 1970 by the store's clock; `None` where it does not say. S3
+    says whole seconds; in a folder it is the later of mtime and ctime, to the microsecond or so.
     """
 
     key: str
@@ -55,8 +55,11 @@ class Store(Protocol):
     def stat(self, key: str, etag: str | None = None) -> Stat:
         """Look at an object, the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
 
-    def fetch(self, key: str, etag: str | None = None) -> Fetched:
-        """Get an object, the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
+    def fetch(self, key: str, etag: str | None = None, *, most: int | None = None) -> Fetched:
+        """Get an object, the one with `etag` if given.
+
+        Raises `Vanished`, `Replaced`, `Unavailable`; and `Rejected`, unread, where it has more than `most` bytes.
+        """
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """Get a small object's bytes and ETag; `None` where there is none. Raises `Unavailable`."""
@@ -76,8 +79,11 @@ class Store(Protocol):
     def delete(self, key: str, *, if_match: str) -> None:
         """Remove an object if its ETag is `if_match`. Raises `Conflict`, `Vanished`, `Unavailable`."""
 
-    def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Every object whose key begins with `prefix`, in this store's own order, with `modified`."""
+    def list(self, prefix: str = "", *, without: str = "") -> Iterator[Stat]:
+        """Every object whose key begins with `prefix`, in this store's own order, with `modified`.
+
+        `without` is empty, or ends with `/`: what lies below it is left out, and not read page by page for that.
+        """
 
     def walk(self, prefix: str = "") -> Iterator[Stat | str]:
         """One level of `list`: objects, and for all whose keys have a `/` after `prefix`, what comes up to it, once.
@@ -87,7 +93,7 @@ class Store(Protocol):
         """
 
     def fetch_start(self, key: str, length: int, *, etag: str) -> bytes:
-        """The first bytes of the object with this ETag, at most `length`. Raises `Vanished`, `Replaced`, `Unavailable`."""
+        """At most `length` first bytes of the object with this ETag. Raises `Vanished`, `Replaced`, `Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)

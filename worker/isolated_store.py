@@ -25,10 +25,10 @@ class TellingStore:
         with self._waiting():
             return self._store.stat(key, etag)
 
-    def fetch(self, key: str, etag: str | None = None) -> Fetched:
+    def fetch(self, key: str, etag: str | None = None, *, most: int | None = None) -> Fetched:
         """See `Store`."""
         with self._waiting():
-            return self._store.fetch(key, etag)
+            return self._store.fetch(key, etag, most=most)
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """See `Store`."""
@@ -50,9 +50,9 @@ class TellingStore:
         with self._waiting():
             self._store.delete(key, if_match=if_match)
 
-    def list(self, prefix: str = "") -> Iterator[Stat]:
+    def list(self, prefix: str = "", *, without: str = "") -> Iterator[Stat]:
         """See `Store`; tells nothing, since no image needs a listing."""
-        return self._store.list(prefix)
+        return self._store.list(prefix, without=without)
 
     def walk(self, prefix: str = "") -> Iterator[Stat | str]:
         """See `Store`; tells nothing either."""

@@ -57,10 +57,10 @@ class Inline:
 class Broken(MemoryStore):
     """A store that does not answer for some keys."""
 
-    def fetch(self, key: str, etag: str | None = None) -> Fetched:
+    def fetch(self, key: str, etag: str | None = None, *, most: int | None = None) -> Fetched:
         if key.startswith("away"):
             raise Unavailable("the store did not answer")
-        return super().fetch(key, etag)
+        return super().fetch(key, etag, most=most)
 
 
 @pytest.fixture

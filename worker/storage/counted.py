@@ -90,10 +90,10 @@ class CountedStore:
         self.meter.request("head")
         return self._store.stat(key, etag)
 
-    def fetch(self, key: str, etag: str | None = None) -> Fetched:
+    def fetch(self, key: str, etag: str | None = None, *, most: int | None = None) -> Fetched:
         """See `Store`."""
         self.meter.request("get")
-        fetched = self._store.fetch(key, etag)
+        fetched = self._store.fetch(key, etag, most=most)
         self.meter.received(fetched.stat.size)
         return fetched
 

@@ -60,9 +60,12 @@ class LocalStore:
             self._require_root()
             raise
 
-    def fetch(self, key: str, etag: str | None = None) -> Fetched:
-        """The path to read an object from, after a look at its ETag. Raises `Vanished`, `Replaced`, `Unavailable`."""
-        return Fetched(self.stat(key, etag), self._path(key))
+    def fetch(self, key: str, etag: str | None = None, *, most: int | None = None) -> Fetched:
+        """The path to read an object from, after a look at it. Raises as `Store` says."""
+        found = self.stat(key, etag)
+        if most is not None and found.size > most:
+            raise Rejected(Reason.TOO_MANY_BYTES, f"it has {found.size} bytes, and {most} are allowed")
+        return Fetched(found, self._path(key))
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """A small object's bytes and ETag, of the same moment; `None` where there is none. Raises `Unavailable`."""
@@ -125,8 +128,10 @@ class LocalStore:
                 raise Conflict(f"{self.bucket}: {key!r} was written by somebody else")
             path.unlink()
 
-    def list(self, prefix: str = "") -> Iterator[Stat]:
+    def list(self, prefix: str = "", *, without: str = "") -> Iterator[Stat]:
         """Every object whose key begins with `prefix`, ordered by path component (`a/b` before `a b`).
+
+        The directory `without` is not gone into.
 
         Holds the names of the directories on the way down, nothing more. Left out, with a warning: names that are not
         UTF-8 (no record could name them), and links that lead outside. Linked directories are not followed: what they
@@ -150,7 +155,7 @@ class LocalStore:
             elif found := self._entry(key):
                 if isinstance(found, Stat):
                     yield found
-                else:
+                elif f"{key}/" != without:
                     pending.append(self._names(found, f"{key}/"))
         self._require_root()
 

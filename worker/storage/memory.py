@@ -33,15 +33,17 @@ class MemoryStore:
         """Look at an object, the one with `etag` if given. Raises `Vanished`, `Replaced`."""
         return self.fetch(key, etag).stat
 
-    def fetch(self, key: str, etag: str | None = None) -> Fetched:
-        """Get an object's bytes. Raises `Vanished`, `Replaced`."""
+    def fetch(self, key: str, etag: str | None = None, *, most: int | None = None) -> Fetched:
+        """Get an object's bytes. Raises `Vanished`, `Replaced`, `Rejected`."""
         found = self.read(key)
         if found is None:
             raise Vanished(f"{self.bucket}: {key!r} is gone")
         if etag not in (None, found[1]):
             raise Replaced(f"{self.bucket}: {key!r} was replaced")
         data, current = found
-        return Fetched(Stat(key, current, len(data)), data)
+        if most is not None and len(data) > most:
+            raise Rejected(Reason.TOO_MANY_BYTES, f"it has {len(data)} bytes, and {most} are allowed")
+        return Fetched(Stat(key, current, len(data), self._modified.get(key)), data)
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """An object's bytes and ETag, or `None`."""
@@ -73,13 +75,13 @@ class MemoryStore:
                 raise Conflict(f"{self.bucket}: {key!r} was written by somebody else")
             del self._objects[key]
 
-    def list(self, prefix: str = "") -> Iterator[Stat]:
-        """Objects under a prefix as they were at the call, in this store's order."""
+    def list(self, prefix: str = "", *, without: str = "") -> Iterator[Stat]:
+        """Objects under a prefix as they were at the call, in this store's order, less those below `without`."""
         with self._lock:
             found = [
                 Stat(key, etag, len(data), self._modified[key])
                 for key, (data, etag) in self._objects.items()
-                if key.startswith(prefix)
+                if key.startswith(prefix) and not (without and key.startswith(without))
             ]
         return iter(sorted(found, key=lambda stat: sortable(stat.key, self.order)))
 

@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,8 +18,8 @@ from worker.storage.s3_client import Connection, S3Options
 from worker.storage.s3_errors import BROKEN_OFF, STALE, code, missing, refused, reporting, retried, translate
 from worker.storage.s3_kept import to_keep
 from worker.storage.s3_keys import ODD, check, is_key, is_text, plain, quoted
-from worker.storage.s3_lean import Answer, Found
-from worker.storage.s3_listing import level, objects, pages
+from worker.storage.s3_lean import MOST_BYTES, Answer, Found
+from worker.storage.s3_listing import level, listed, pages
 
 PART = 16 << 20
 """Bytes read at once, and lost at most when a connection breaks."""
@@ -61,7 +62,7 @@ class S3Store:
         """Look at an object, the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
         self._require_key(key)
         if not ODD.search(key) and (seen := self._connection.lean.head(key)):
-            return self._of(Stat(key, seen.etag, seen.size), etag)
+            return self._of(Stat(key, seen.etag, seen.size, seen.modified), etag)
         with reporting(self.bucket, key):
             try:
                 response = self._call("head_object", Key=key)
@@ -72,22 +73,22 @@ class S3Store:
                 response = self._call("get_object", Key=key, Range="bytes=0-0")
                 response["Body"].close()
             self._require_held(key)
-        return self._of(Stat(key, response["ETag"], _size(response)), etag)
+        return self._of(Stat(key, response["ETag"], _size(response), _modified(response)), etag)
 
-    def fetch(self, key: str, etag: str | None = None) -> Fetched:
-        """Get an object's bytes, of the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
+    def fetch(self, key: str, etag: str | None = None, *, most: int | None = None) -> Fetched:
+        """Get an object's bytes, of the one with `etag` if given. Raises as `Store` says."""
         self._require_key(key)
         if not ODD.search(key):
-            lean = self._connection.lean.get(key, etag and quoted(etag))
+            lean = self._connection.lean.get(key, etag and quoted(etag), min(most or MOST_BYTES, MOST_BYTES))
             if lean is Answer.MISSING:
                 raise Vanished(f"s3://{self.bucket}: {key!r} is gone")
             if isinstance(lean, Found):
-                return Fetched(self._of(Stat(key, lean.etag, lean.size), etag), lean.data)
+                return Fetched(self._of(Stat(key, lean.etag, lean.size, lean.modified), etag), lean.data)
         with reporting(self.bucket, key):
-            data, found = self._get(key, etag and quoted(etag))
+            data, response = self._get(key, etag and quoted(etag), most)
             self._require_held(key)
         # Compared once more, for a store that does not know conditions of reading.
-        return Fetched(self._of(Stat(key, found, len(data)), etag), data)
+        return Fetched(self._of(Stat(key, response["ETag"], len(data), _modified(response)), etag), data)
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """An object's bytes and ETag, of the same moment; `None` where there is none. Raises `Unavailable`."""
@@ -173,7 +174,7 @@ class S3Store:
                     raise Vanished(f"s3://{self.bucket}: {key!r} is gone") from error
                 raise
 
-    def list(self, prefix: str = "") -> Iterator[Stat]:
+    def list(self, prefix: str = "", *, without: str = "") -> Iterator[Stat]:
         """Every object whose key begins with `prefix`, a page of 1,000 at a time, in the store's own order.
 
         Amazon's S3 orders by the keys' bytes, SeaweedFS by path component (`a/b` before `a b`).
@@ -182,8 +183,7 @@ class S3Store:
             Unavailable: a page cannot be had; a listing with a hole would make its images look deleted.
         """
         if is_text(prefix):
-            for page in pages(self._call, self.bucket, prefix):
-                yield from objects(page)
+            yield from listed(self._call, self.bucket, prefix, without)
 
     def walk(self, prefix: str = "") -> Iterator[Stat | str]:
         """One level of `list`, with what lies deeper as prefixes that end with `/`. Raises `Unavailable`."""
@@ -193,7 +193,7 @@ class S3Store:
 
     @property
     def order(self) -> Order:
-        """As the options say, or else as the store names itself: SeaweedFS lists like a folder. Raises `Unavailable`."""
+        """As the options say, or as the store's name tells: SeaweedFS lists like a folder. Raises `Unavailable`."""
         if self._order is None:
             with reporting(self.bucket, ""):
                 headers = self._call("head_bucket")["ResponseMetadata"]["HTTPHeaders"]
@@ -203,6 +203,9 @@ class S3Store:
     def fetch_start(self, key: str, length: int, *, etag: str) -> bytes:
         """The first bytes of the object with this ETag. Raises `Vanished`, `Replaced`, `Unavailable`."""
         self._require_key(key)
+        if not ODD.search(key) and (lean := self._connection.lean.start(key, length, quoted(etag))):
+            self._of(Stat(key, lean.etag, lean.size), etag)
+            return lean.data
         with reporting(self.bucket, key):
             response = self._call("get_object", Key=key, IfMatch=quoted(etag), Range=f"bytes=0-{length - 1}")
             with closing(response["Body"]) as body:
@@ -228,10 +231,10 @@ class S3Store:
             raise Unavailable(f"s3://{self.bucket}: what answers is no store ({operation} without {sign})")
         return response
 
-    def _get(self, key: str, etag: str | None) -> tuple[bytes, str]:
-        """A body and its ETag. botocore tries again until a body begins; what breaks off later goes on here.
+    def _get(self, key: str, etag: str | None, most: int | None) -> tuple[bytes, Any]:
+        """A body and the last answer. botocore tries again until a body begins; what breaks off later goes on here.
 
-        Going on means a range from what has come, pinned to its ETag.
+        Going on means a range from what has come, pinned to its ETag. Raises `Rejected` for more than `most` bytes.
         """
         parts: list[bytes] = []
         tries = 0
@@ -239,6 +242,9 @@ class S3Store:
             had = sum(map(len, parts))
             condition = ({"IfMatch": etag} if etag else {}) | ({"Range": f"bytes={had}-"} if had else {})
             response = self._call("get_object", Key=key, **condition)
+            if most is not None and _size(response) > most:
+                response["Body"].close()
+                raise Rejected(Reason.TOO_MANY_BYTES, f"it has {_size(response)} bytes, and {most} are allowed")
             try:
                 if had and not str(response.get("ContentRange", "")).startswith(f"bytes {had}-"):
                     # The store does not know ranges, and sends all.
@@ -258,7 +264,7 @@ class S3Store:
                 etag = response["ETag"]
                 time.sleep(random.uniform(0, PAUSE * 2**tries))  # noqa: S311 - a pause, no secret
             else:
-                return b"".join(parts), response["ETag"]
+                return b"".join(parts), response
 
     def _of(self, found: Stat, etag: str | None) -> Stat:
         """What was found, if that is the one with `etag`. Raises `Replaced`."""
@@ -312,6 +318,12 @@ class S3Store:
         except Vanished:
             return True
         return False
+
+
+def _modified(response: Any) -> float | None:
+    """When it was written, seconds since 1970."""
+    date = response.get("LastModified")
+    return date.timestamp() if isinstance(date, datetime) else None
 
 
 def _size(response: Any) -> int:

@@ -9,6 +9,7 @@ error, a redirect, nothing at all) is left to boto3, which asks again, with its 
 import base64
 import struct
 import zlib
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,11 +40,12 @@ class Answer(Enum):
 
 
 class Found(NamedTuple):
-    """An object: its ETag, its length, and its content if that was asked for."""
+    """An object: its ETag, length, content if that was asked for, and when it was written, if the store says."""
 
     etag: str
     size: int
     data: bytes
+    modified: float | None = None
 
 
 class LeanRequests:
@@ -77,10 +79,13 @@ class LeanRequests:
         response = self._send("HEAD", key)
         return None if response is None or response.status_code != 200 else self._found(response, b"")
 
-    def get(self, key: str, etag: str | None = None) -> Found | Answer | None:
-        """An object with its content, the one with `etag` if given, compared with its checksum if it has one."""
+    def get(self, key: str, etag: str | None = None, most: int = MOST_BYTES) -> Found | Answer | None:
+        """An object with its content, the one with `etag` if given, compared with its checksum if it has one.
+
+        One of more than `most` bytes is left to boto3, unread.
+        """
         headers = {"x-amz-checksum-mode": "ENABLED"} if self._checksums else {}
-        response = self._send("GET", key, headers | ({"If-Match": etag} if etag else {}))
+        response = self._send("GET", key, headers | ({"If-Match": etag} if etag else {}), most=most)
         if response is None:
             return None
         if response.status_code == 404 and NO_KEY in response.content:
@@ -90,6 +95,15 @@ class LeanRequests:
         if found is None or found.size != len(found.data) or _is_altered(response.headers, found.data):
             return None
         return found
+
+    def start(self, key: str, length: int, etag: str) -> Found | None:
+        """The first bytes of an object with this ETag, and how many those are; there is no checksum of them alone."""
+        headers = {"If-Match": etag, "Range": f"bytes=0-{length - 1}"}
+        response = self._send("GET", key, headers, most=length)
+        if response is None or response.status_code != 206:
+            return None
+        found = self._found(response, response.content)
+        return found if found and found.size == len(found.data) else None
 
     def put(self, key: str, data: bytes, condition: tuple[str, str]) -> str | Answer | None:
         """Write under a condition, a header; returns the ETag. `None` does not mean that nothing was written."""
@@ -110,10 +124,18 @@ class LeanRequests:
         if not etag or not size.isdigit():
             return None  # a proxy's page, say
         self._distrust = 0
-        return Found(etag if etag.endswith('"') else f'"{etag}"', int(size), data)
+        modified = seconds(response.headers.get("Last-Modified"))
+        return Found(etag if etag.endswith('"') else f'"{etag}"', int(size), data, modified)
 
-    def _send(self, method: str, key: str, headers: dict[str, str] | None = None, data: bytes = b"") -> Any:
-        """The answer, read to its end, or `None`."""
+    def _send(
+        self,
+        method: str,
+        key: str,
+        headers: dict[str, str] | None = None,
+        data: bytes = b"",
+        most: int = MOST_BYTES,
+    ) -> Any:
+        """The answer, read to its end, or `None`; also where it has more than `most` bytes."""
         if not self._able or self._distrust >= DISTRUST:
             return None
         url = self._base + percent_encode(key, safe="/~")
@@ -124,7 +146,7 @@ class LeanRequests:
             assert self._http is not None
             self._meter.sent(method, url, len(data))
             response = self._http.send(request.prepare())
-            if int(response.headers.get("Content-Length") or 0) > MOST_BYTES and method == "GET":
+            if int(response.headers.get("Content-Length") or 0) > most and method == "GET":
                 response.raw.close()
                 return None
             # Read to the end, so that the connection can be used again.
@@ -134,6 +156,14 @@ class LeanRequests:
         if response.status_code in (301, 307, 400, 403):
             self._distrust += 1
         return response
+
+
+def seconds(date: str | None) -> float | None:
+    """A date as HTTP has it, in seconds since 1970; `None` for none, and for what is no date."""
+    try:
+        return None if date is None else parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _crc32(data: bytes) -> str:

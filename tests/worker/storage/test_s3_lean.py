@@ -7,7 +7,7 @@ from tests.faults import proxy
 from tests.faults.proxy import Proxy
 from tests.servers import Server
 from tests.worker.storage.s3_stores import opened
-from worker.storage.s3_lean import DISTRUST, Answer, Found
+from worker.storage.s3_lean import DISTRUST, Answer, Found, seconds
 
 pytestmark = pytest.mark.integration
 KEYS = ("a.jpg", "2026/a b+c&d=%2F~.jpg", "한글/사진 #1.jpg", "quote'\"?;:@$,()!*.jpg")
@@ -26,8 +26,9 @@ def test_both_ways_agree(server: Server, monkeypatch: pytest.MonkeyPatch) -> Non
             etag = lean.put(key, b"content", ("If-None-Match", "*"))
             seen = client.head_object(Bucket=store.bucket, Key=key)
             assert seen["ETag"] == etag
-            assert lean.head(key) == Found(str(etag), 7, b"")
-            assert lean.get(key) == lean.get(key, str(etag)) == Found(str(etag), 7, b"content")
+            written = seconds(seen["LastModified"])
+            assert lean.head(key) == Found(str(etag), 7, b"", written)
+            assert lean.get(key) == lean.get(key, str(etag)) == Found(str(etag), 7, b"content", written)
             assert client.get_object(Bucket=store.bucket, Key=key, ChecksumMode="ENABLED")["ChecksumCRC32"]
         assert {stat.key for stat in store.list()} == set(KEYS)
 
