@@ -10,6 +10,9 @@ from tasks.ports import Stat
 from worker.storage.s3_errors import reporting
 from worker.storage.s3_keys import quoted
 
+LAST = "\U0010ffff"
+"""Comes after all that we write below an output root, and before all that lies beside it, in either order."""
+
 
 def pages(call: Callable[..., Any], bucket: str, prefix: str, **parameters: str) -> Iterator[Any]:
     """Answers of `list_objects_v2`.
@@ -36,10 +39,26 @@ def pages(call: Callable[..., Any], bucket: str, prefix: str, **parameters: str)
         after = {"ContinuationToken": token}
 
 
+def listed(call: Callable[..., Any], bucket: str, prefix: str, without: str) -> Iterator[Stat]:
+    """All objects under a prefix, less those below `without`: where they begin, the listing goes on after them.
+
+    Raises:
+        Unavailable: a page cannot be had.
+    """
+    for page in pages(call, bucket, prefix):
+        for stat in objects(page):
+            if without and stat.key.startswith(without):
+                after = without + LAST
+                yield from (more for one in pages(call, bucket, prefix, StartAfter=after) for more in objects(one))
+                return
+            yield stat
+
+
 def objects(page: Any) -> Iterator[Stat]:
     """The objects of a page."""
     for item in page.get("Contents", ()):
-        yield Stat(item["Key"], quoted(item["ETag"]), item["Size"], datetime.fromisoformat(item["LastModified"]).timestamp())
+        modified = datetime.fromisoformat(item["LastModified"]).timestamp()
+        yield Stat(item["Key"], quoted(item["ETag"]), item["Size"], modified)
 
 
 def level(page: Any, order: Order) -> Iterator[Stat | str]:
