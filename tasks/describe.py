@@ -86,8 +86,16 @@ class Describer:
         )
 
     def _keyword(self, rank: int, word: Chosen) -> Keyword:
-        labels = self.chooser.vocabulary.labels(word.concept, self.chooser.policy.languages)
+        labels = self._labels.get(word.position)
+        if labels is None:
+            # Kept: a vocabulary has thousands of concepts, and a library millions of keywords.
+            labels = self.chooser.vocabulary.labels(word.concept, self.chooser.policy.languages)
+            self._labels[word.position] = labels
         return Keyword(rank, word.concept.id, labels, word.score, word.raw, Source(word.source))
+
+    @cached_property
+    def _labels(self) -> dict[int, dict[str, str]]:
+        return {}
 
     def _categories(self, scored: Scored) -> dict[str, tuple[Category, ...]]:
         return {

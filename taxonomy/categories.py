@@ -187,9 +187,10 @@ class Categorizer:
         """The categories of one image from its scores (k,), the best first; a parent before what is beneath it."""
         rounded = np.round(scores.astype(np.float64), DECIMALS)
         rows = self.scheme.rows
-        order = sorted(range(len(rows)), key=lambda i: (-rounded[i], bool(rows[i].parent), i))
-        floor = max(LEAST, SECOND * rounded[order[0]])
-        passed = [i for i in order if rounded[i] >= floor]
+        floor = max(LEAST, SECOND * rounded.max())
+        # Few pass, so only those are sorted.
+        enough = np.flatnonzero(rounded >= floor).tolist()
+        passed = sorted(enough, key=lambda i: (-rounded[i], bool(rows[i].parent), i))
         top = [i for i in passed if not rows[i].parent][: self.scheme.most]
         ids = {rows[i].id for i in top}
         below = [i for i in passed if rows[i].parent in ids][: self.scheme.most]

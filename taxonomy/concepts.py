@@ -128,7 +128,8 @@ class Vocabulary:
 
     def shown(self, concept: Concept) -> str:
         """The English word for a concept: its label, or what a policy prefers."""
-        return self.labels(concept, ())["en"]
+        names = self.translations.get("en", {}).get(concept.id)
+        return names[0] if names else concept.label
 
     def ancestors(self, concept: Concept) -> Iterator[Concept]:
         """Parent, grandparent and so on, nearest first."""
@@ -136,14 +137,21 @@ class Vocabulary:
             concept = self.concepts[self.index[concept.parent]]
             yield concept
 
-    def runs(self, position: int) -> list[tuple[int, int]]:
+    def runs(self, position: int) -> tuple[tuple[int, int], ...]:
         """Where the evidence for a concept lies: its subtree, and those of what implies it; apart, and in order."""
+        return self._runs[position]
+
+    @cached_property
+    def _runs(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        return tuple(map(self._runs_of, range(len(self.concepts))))
+
+    def _runs_of(self, position: int) -> tuple[tuple[int, int], ...]:
         sources = (self.index[source] for source in self.implied.get(self.concepts[position].id, ()))
         runs: list[tuple[int, int]] = []
         for start in sorted({position, *sources}):
             if not runs or start >= runs[-1][1]:
                 runs.append((start, self.end[start]))
-        return runs
+        return tuple(runs)
 
     def only(self, facets: frozenset[str]) -> "Vocabulary":
         """The concepts of these kinds; a concept whose parent goes moves up to the nearest ancestor that stays."""

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 JOINERS = "\u200c\u200d"
 """Invisible, but Persian and Hindi are misspelt without them."""
@@ -22,8 +23,12 @@ NUMBER = re.compile(r"8|1[18](?!\d)")
 DANGLING = re.compile(r"(\s+(a|an|and|the|with)|[\s,;:\-–—'’(/&])+$")
 
 
+@lru_cache(1 << 16)
 def clean(label: str) -> str:
-    """A label as one plain line that begins with a letter or digit; empty where it has none."""
+    """A label as one plain line that begins with a letter or digit; empty where it has none.
+
+    Kept, since labels come again in every picture.
+    """
     characters = []
     for character in unicodedata.normalize("NFC", label):
         category = unicodedata.category(character)
