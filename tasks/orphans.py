@@ -1,0 +1,79 @@
+"""Records whose image is gone: kept in a file while a listing runs, and removed after a look at each image."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import Self
+
+from tasks.errors import Rejected, Unavailable
+from tasks.ports import Store
+from tasks.publish import Publisher
+from tasks.records import ImageRef
+
+THREADS = 16
+"""Images that are looked at once at a time."""
+BATCH = 1000
+
+
+class Orphans:
+    """Keys in a temporary file, so that memory does not grow with them; a context manager."""
+
+    def __init__(self) -> None:
+        # JSON lines: a key may hold a newline, and half a surrogate pair.
+        self._file = TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - closed by __exit__
+        self.count = 0
+
+    def add(self, key: str) -> None:
+        """One more."""
+        self._file.write(json.dumps(key) + "\n")
+        self.count += 1
+
+    def __iter__(self) -> Iterator[str]:
+        """All of them, in the order in which they were added."""
+        self._file.seek(0)
+        return (json.loads(line) for line in self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What became of records without an image.
+
+    Attributes:
+        removed: images of which every record was removed.
+        there: images that are there after all, and keep theirs.
+        unknown: images of which the store did not say.
+    """
+
+    removed: int = 0
+    there: int = 0
+    unknown: int = 0
+
+
+def remove(orphans: Orphans, publisher: Publisher, source: Store) -> Removed:
+    """Remove the records of images that are gone, each after the store has said so of that image."""
+
+    def forget(key: str) -> str:
+        try:
+            return "removed" if publisher.forget(ImageRef(source.bucket, key), source) else "there"
+        except (Unavailable, Rejected):
+            return "unknown"
+
+    keys = iter(orphans)
+    counts = {"removed": 0, "there": 0, "unknown": 0}
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="orphan") as pool:
+        while told := list(pool.map(forget, islice(keys, BATCH))):
+            for one in told:
+                counts[one] += 1
+    return Removed(**counts)

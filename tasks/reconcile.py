@@ -1,0 +1,170 @@
+"""What an image and its records are to each other: current, missing, stale, or records whose image is gone.
+
+Mostly the times of two listings tell. An image that is not older than its record by the stores' clocks costs one
+request, which compares ETags: whole seconds lie.
+"""
+
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from tasks.errors import Rejected, Unavailable, Vanished
+from tasks.layout import SUFFIX, Layout
+from tasks.merge import Found
+from tasks.ports import Stat, Store
+from tasks.publish import Publisher
+from tasks.records import ImageRef, Record, Status
+
+READS = 16
+"""Records that are read at once."""
+MARGIN_SECONDS = 900.0
+"""How far the clocks of two stores may be apart; Amazon refuses requests that are signed with more."""
+
+
+class State(StrEnum):
+    """What an image or a record is found to be."""
+
+    CURRENT = "current"
+    """It has metadata of its content."""
+    MISSING = "missing"
+    """It has no record."""
+    STALE = "stale"
+    """Its record is of another content, or cannot be read."""
+    TERMINAL = "terminal"
+    """It has a record that says why there is no metadata."""
+    REFUSED = "refused"
+    """Its key is too long for a record."""
+    ORPHAN = "orphan"
+    """A record whose image was not listed."""
+
+
+class Verdict(NamedTuple):
+    """What was found, and what it is.
+
+    Attributes:
+        reason: why it is refused.
+        looked: whether its record was read to know.
+        both: whether it had metadata and a terminal record at a time.
+        crashed: whether the record says that the image brought workers down; told only of those that were read.
+    """
+
+    found: Found
+    state: State
+    reason: str | None = None
+    looked: bool = False
+    both: bool = False
+    crashed: bool = False
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """Says what is current, and what is not.
+
+    Attributes:
+        source: where the images lie.
+        sidecars: where the records lie.
+        layout: of the records.
+        generation: the one that is filled.
+        thorough: whether every record is read, whatever the times say. An object that was uploaded to S3 in parts has
+            the time at which that began, and may be newer than it says.
+        read_terminal: whether every terminal record is read, to know which of them brought workers down.
+        settle: whether what a worker left half done at a commit is put right.
+    """
+
+    source: Store
+    sidecars: Store
+    layout: Layout
+    generation: str
+    thorough: bool = False
+    read_terminal: bool = False
+    settle: bool = True
+
+    def verdicts(self, found: Iterable[Found]) -> Generator[Verdict, None, None]:
+        """A verdict on each, not quite in order; at most twice `READS` of what has to be read are ahead of the reader.
+
+        Raises what the listing raises, after what it gave before.
+        """
+        waiting: deque[Future[Verdict]] = deque()
+        pool = ThreadPoolExecutor(READS, thread_name_prefix="record")
+        margin = 0.0 if self.source is self.sidecars else MARGIN_SECONDS
+        safe = self._safe_length()
+        try:
+            for one in found:
+                verdict = self._at_sight(one, margin, safe)
+                if verdict is not None:
+                    yield verdict
+                    continue
+                waiting.append(pool.submit(self.look, one))
+                while len(waiting) > 2 * READS or (waiting and waiting[0].done()):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _at_sight(self, found: Found, margin: float, safe: int) -> Verdict | None:
+        """What the listings say; `None` where they do not."""
+        image, done, failed = found.image, found.done, found.failed
+        if image is None:
+            return Verdict(found, State.ORPHAN)
+        if len(found.key) > safe:
+            try:
+                self.layout.check(ImageRef(self.source.bucket, found.key))
+            except Rejected as refusal:
+                return Verdict(found, State.REFUSED, refusal.reason.value)
+        if done is None and failed is None:
+            return Verdict(found, State.MISSING)
+        if self.thorough or (done is not None and failed is not None) or (failed is not None and self.read_terminal):
+            return None
+        record = done or failed
+        assert record is not None
+        if image.modified is None or record.modified is None or image.modified + margin >= record.modified:
+            return None
+        return Verdict(found, State.TERMINAL if done is None else State.CURRENT)
+
+    def look(self, found: Found) -> Verdict:
+        """What the records themselves say of an image that was listed.
+
+        One that the store does not give now counts as stale: whoever works on the image looks again.
+        """
+        image = found.image
+        assert image is not None
+        ref = ImageRef(self.source.bucket, found.key)
+        both = found.done is not None and found.failed is not None
+        try:
+            done = self._matching(self.layout.done(self.generation, ref), found.done, image)
+            failed = None
+            if done is None or self.read_terminal:
+                failed = self._matching(self.layout.failed(self.generation, ref), found.failed, image)
+            if both and self.settle and (done or failed):
+                Publisher(self.sidecars, self.layout, self.generation).settle(ref, self.source, image.etag)
+        except (Unavailable, Vanished):
+            return Verdict(found, State.STALE, looked=True)
+        if done is not None:
+            return Verdict(found, State.CURRENT, looked=True, both=both)
+        if failed is not None:
+            return Verdict(found, State.TERMINAL, looked=True, both=both, crashed=failed.status is Status.FAILED)
+        return Verdict(found, State.STALE, looked=True)
+
+    def _matching(self, path: str, listed: Stat | None, image: Stat) -> Record | None:
+        """The record at a path where one was listed, if it is of the image's content."""
+        read = None if listed is None else self.sidecars.read(path)
+        if read is None:
+            return None
+        try:
+            record = Record.from_json(read[0])
+        except ValueError:
+            return None
+        return record if record.image.etag == image.etag else None
+
+    def _safe_length(self) -> int:
+        """Characters of a key that fit whatever they are; longer ones are looked at one by one."""
+        limits = self.layout.limits
+        around = len(self.layout.prefix("failed", "0" * 12, self.source.bucket).encode()) + len(SUFFIX)
+        rooms = [] if limits.path is None else [limits.path - around]
+        rooms += [] if limits.component is None else [limits.component - len(SUFFIX)]
+        # A character takes at most four bytes.
+        return max(0, min(rooms)) // 4 if rooms else 1 << 30
