@@ -21,6 +21,7 @@ from tasks.ports import Store
 from tasks.publish import Publisher
 from tasks.reconcile import Reconciler, State, Verdict
 from tasks.records import ImageRef
+from tasks.traffic import Traffic
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +72,9 @@ class Plan:
 
 @dataclass
 class _Tally:
-    """Counts of one listing while it goes on."""
+    """Counts of one listing while it goes on; `asked` tells what this process has asked of S3 so far."""
 
+    asked: Callable[[], Traffic] = Traffic
     states: Counter[State] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     both: int = 0
@@ -81,6 +83,9 @@ class _Tally:
     bytes: int = 0
     records: int = 0
     began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._before = self.asked()
 
     def add(self, verdict: Verdict) -> None:
         self.states[verdict.state] += 1
@@ -108,6 +113,7 @@ class _Tally:
             bytes=self.bytes,
             records=self.records,
             complete=sweep.complete,
+            requests=(self.asked() - self._before).to_counts(),
             seconds=time.monotonic() - self.began,
         )
 
@@ -123,6 +129,7 @@ class Backfill:
         sweep: begins a passage through the library.
         feeder: gives images to workers; `None` in a dry run.
         tell: is told of a dry run's progress.
+        asked: what this process has asked of S3 so far.
     """
 
     def __init__(
@@ -134,7 +141,9 @@ class Backfill:
         sweep: Callable[[], Sweep],
         feeder: Feeder | None = None,
         tell: Callable[[Progress], None] | None = None,
+        asked: Callable[[], Traffic] = Traffic,
     ) -> None:
+        self._asked = asked
         self._plan, self._source, self._publisher = plan, source, publisher
         self._reconciler, self._sweep = reconciler, sweep
         self._feeder, self._tell = feeder, tell
@@ -169,6 +178,7 @@ class Backfill:
             ended=time.time(),
             passes=tuple(self._passes),
             outcomes=dict(feeder.outcomes) if feeder else {},
+            requests=feeder.traffic.to_counts() if feeder else {},
             removed=self._removed,
             kept=tuple(Kept(reason, count) for reason, count in sorted(self._kept.items())),
             not_ended=feeder.left if feeder else 0,
@@ -194,7 +204,7 @@ class Backfill:
 
     def _pass(self, number: int) -> bool:
         """List, send, and wait; returns whether the queue was wiped meanwhile."""
-        tally, sweep, feeder = _Tally(), self._sweep(), self._feeder
+        tally, sweep, feeder = _Tally(self._asked), self._sweep(), self._feeder
         expected = self._passes[-1].images if self._passes and self._passes[-1].complete else None
         self._passes.append(Counts())
         redone = feeder.redo if feeder else None

@@ -16,6 +16,7 @@ from tasks.errors import Unavailable
 from tasks.messages import BACKFILL, SUSPECTS, Queue, TagMessage
 from tasks.records import ImageRef
 from tasks.redo import Redo
+from tasks.traffic import Traffic, divided
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,10 @@ class Crew(Protocol):
         """Open a run's counts; nothing happens to counts that there are."""
 
     def outcomes(self, run: str) -> Mapping[str, int] | None:
-        """Images that ended, by name of the outcome; `None`: the queue was wiped, and knows nothing of the run."""
+        """A run's counts: images that ended, by name of the outcome, and what they cost (`tasks.traffic.divided`).
+
+        `None`: the queue was wiped, and knows nothing of the run.
+        """
 
     def open(self) -> int:
         """Messages of backfills and suspects that have not ended, and all that are put off."""
@@ -116,6 +120,7 @@ class Feeder:
         self._expected: int | None = None
         self._since, self._counted = 0, Counter[str]()
         self._lost: Counter[str] = Counter()
+        self._cost, self._lost_cost = Traffic(), Traffic()
         self._open = self._workers = self._others = 0
         self._begun = time.monotonic()
         self._told = self._beaten = -MINUTE
@@ -126,6 +131,11 @@ class Feeder:
     def outcomes(self) -> Mapping[str, int]:
         """Images that ended, by name of the outcome, as far as is known."""
         return self._lost + self._counted
+
+    @property
+    def traffic(self) -> Traffic:
+        """What workers asked of S3 for them."""
+        return self._lost_cost + self._cost
 
     @property
     def left(self) -> int:
@@ -219,10 +229,12 @@ class Feeder:
             logger.warning("the queue was wiped; what is missing is found by the next listing")
             self.wiped = True
             self._lost += self._counted
-            self._since, self._counted = 0, Counter()
+            self._lost_cost += self._cost
+            self._since, self._counted, self._cost = 0, Counter(), Traffic()
             self.crew.begin(self.feed.run)
         else:
-            self._counted = Counter(counted)
+            outcomes, self._cost = divided(counted)
+            self._counted = Counter(outcomes)
         now = time.monotonic()
         self._recent.append((now, sum(self.outcomes.values())))
         while self._recent[0][0] < now - MINUTE:
