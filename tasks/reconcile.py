@@ -72,6 +72,7 @@ class Reconciler:
             the time at which that began, and may be newer than it says.
         read_terminal: whether every terminal record is read, to know which of them brought workers down.
         settle: whether what a worker left half done at a commit is put right.
+        listed: whether records were listed; else a record that is named may not be there.
     """
 
     source: Store
@@ -81,6 +82,7 @@ class Reconciler:
     thorough: bool = False
     read_terminal: bool = False
     settle: bool = True
+    listed: bool = True
 
     def verdicts(self, found: Iterable[Found]) -> Generator[Verdict, None, None]:
         """A verdict on each, not quite in order; at most twice `READS` of what has to be read are ahead of the reader.
@@ -133,12 +135,13 @@ class Reconciler:
         image = found.image
         assert image is not None
         ref = ImageRef(self.source.bucket, found.key)
-        both = found.done is not None and found.failed is not None
+        both = self.listed and found.done is not None and found.failed is not None
         try:
-            done = self._matching(self.layout.done(self.generation, ref), found.done, image)
+            there, done = self._matching(self.layout.done(self.generation, ref), found.done, image)
             failed = None
-            if done is None or self.read_terminal:
-                failed = self._matching(self.layout.failed(self.generation, ref), found.failed, image)
+            if done is None:
+                there_too, failed = self._matching(self.layout.failed(self.generation, ref), found.failed, image)
+                there = there or there_too
             if both and self.settle and (done or failed):
                 Publisher(self.sidecars, self.layout, self.generation).settle(ref, self.source, image.etag)
         except (Unavailable, Vanished):
@@ -147,18 +150,18 @@ class Reconciler:
             return Verdict(found, State.CURRENT, looked=True, both=both)
         if failed is not None:
             return Verdict(found, State.TERMINAL, looked=True, both=both, crashed=failed.status is Status.FAILED)
-        return Verdict(found, State.STALE, looked=True)
+        return Verdict(found, State.STALE if there else State.MISSING, looked=True)
 
-    def _matching(self, path: str, listed: Stat | None, image: Stat) -> Record | None:
-        """The record at a path where one was listed, if it is of the image's content."""
+    def _matching(self, path: str, listed: Stat | None, image: Stat) -> tuple[bool, Record | None]:
+        """Whether there is a record at a path where one was listed, and it if it is of the image's content."""
         read = None if listed is None else self.sidecars.read(path)
         if read is None:
-            return None
+            return False, None
         try:
             record = Record.from_json(read[0])
         except ValueError:
-            return None
-        return record if record.image.etag == image.etag else None
+            return True, None
+        return True, record if record.image.etag == image.etag else None
 
     def _safe_length(self) -> int:
         """Characters of a key that fit whatever they are; longer ones are looked at one by one."""

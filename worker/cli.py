@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from tasks.errors import ConfigurationError, StockmetaError
-from worker import cli_failed, cli_listen, cli_measure, cli_outputs, cli_taxonomy, console, logs
+from worker import (
+    cli_bulk,
+    cli_failed,
+    cli_generation,
+    cli_listen,
+    cli_measure,
+    cli_outputs,
+    cli_taxonomy,
+    console,
+    logs,
+)
 from worker.settings import load_settings
 
 app = typer.Typer(
@@ -23,6 +33,7 @@ app = typer.Typer(
     epilog="Settings can also be given in the environment, as STOCKMETA_… variables: see docs/settings.md.",
 )
 app.add_typer(cli_failed.app, name="failed")
+app.add_typer(cli_generation.app, name="generation")
 app.add_typer(cli_listen.app, name="listen")
 app.add_typer(cli_taxonomy.app, name="taxonomy")
 
@@ -247,6 +258,7 @@ def demo(
     raise typer.Exit(command.run(load_settings(model=model, policy=policy, languages=language), photos, out))
 
 
+cli_bulk.register(app)
 cli_measure.register(app)
 cli_outputs.register(app)
 

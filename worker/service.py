@@ -230,6 +230,7 @@ class WorkerService:
             outcomes=self._tally.outcomes,
             per_second=self._tally.per_second,
             under_way=self._metrics.under_way,
+            bucket=self._library.source.bucket,
         )
 
     def _checks(self) -> dict[str, Check]:

@@ -65,12 +65,13 @@ class Session:
 
 
 @contextmanager
-def session(settings: Settings, log: Path | None = None) -> Iterator[Session]:
+def session(settings: Settings, log: Path | None = None, *, open_new: bool = False) -> Iterator[Session]:
     """The configured queue; or, without one, an embedded broker and a worker, which end with the block.
 
     Args:
         settings: for the queue and the worker.
         log: where our own worker's log goes; default: a file that ends with the block.
+        open_new: whether our own worker fills a new generation where the library is kept in another.
 
     Raises:
         ConfigurationError: the broker's URL is wrong.
@@ -82,7 +83,7 @@ def session(settings: Settings, log: Path | None = None) -> Iterator[Session]:
     with TemporaryDirectory(prefix="stockmeta-") as folder, embedded_broker() as url:
         path = log or Path(folder) / "worker.log"
         ours = load_settings(**settings.model_dump(exclude_unset=True) | {"broker_url": url})
-        with path.open("wb") as file, _worker(ours, file.fileno()) as worker:
+        with path.open("wb") as file, _worker(ours, file.fileno(), open_new=open_new) as worker:
             here = _connected(ours)
             yield Session(here.queue, here.client, worker, path)
 
@@ -93,10 +94,11 @@ def _connected(settings: Settings) -> Session:
 
 
 @contextmanager
-def _worker(settings: Settings, log: int) -> Iterator["subprocess.Popen[bytes]"]:
+def _worker(settings: Settings, log: int, *, open_new: bool) -> Iterator["subprocess.Popen[bytes]"]:
     """A worker in a process of its own, as in production, while the block runs."""
     # -P: Python would import from the working directory, which may hold a `worker.py` of somebody's.
     command = [sys.executable, "-P", "-m", "worker.cli", "worker", "--with-parent"]
+    command += ["--open-generation"] if open_new else []
     environment = other_environment() | settings.to_environment("http_port", "webhook_secret")
     process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log)  # noqa: S603 - our own module
     try:

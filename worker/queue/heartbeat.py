@@ -32,6 +32,7 @@ class WorkerState:
         outcomes: images since it started, by status, with the reason after a slash where there is one.
         per_second: images a second over the last minute.
         under_way: images in hand.
+        bucket: of the images; empty where the worker is of a version that does not say.
     """
 
     id: str
@@ -44,6 +45,7 @@ class WorkerState:
     outcomes: dict[str, int] = field(default_factory=dict)
     per_second: float = 0.0
     under_way: int = 0
+    bucket: str = ""
 
 
 class Heartbeat:
