@@ -1,34 +1,23 @@
 """One bucket of S3, or of a store that speaks S3."""
 
-import random
-import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from datetime import datetime
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError, FlexibleChecksumError
+from botocore.exceptions import ClientError
 
 from tasks.errors import Conflict, Reason, Rejected, Replaced, StockmetaError, Unavailable, Vanished
 from tasks.order import Order
 from tasks.ports import Fetched, Stat
 from worker.storage.counted import Meter
+from worker.storage.s3_body import read_body, size
 from worker.storage.s3_client import Connection, S3Options
-from worker.storage.s3_errors import BROKEN_OFF, STALE, code, missing, refused, reporting, retried, translate
+from worker.storage.s3_errors import STALE, code, missing, refused, reporting, retried, status
 from worker.storage.s3_kept import to_keep
 from worker.storage.s3_keys import ODD, check, is_key, is_text, plain, quoted
-from worker.storage.s3_lean import MOST_BYTES, Answer, Found
-from worker.storage.s3_listing import level, listed, pages
-
-PART = 16 << 20
-"""Bytes read at once, and lost at most when a connection breaks."""
-
-PROGRESS = 1 << 20
-"""Bytes after which a body that breaks off once more has all its tries again."""
-
-PAUSE = 0.1
-"""Seconds before a body that broke off is asked for again; twice as long each time."""
+from worker.storage.s3_lean import MOST_BYTES, Answer, Found, seconds
+from worker.storage.s3_listing import Listings
 
 SIGNS = {"head_object": "ETag", "get_object": "ETag", "put_object": "ETag", "list_objects_v2": "IsTruncated"}
 """What every store's answer has, and a web server's has not."""
@@ -57,6 +46,7 @@ class S3Store:
         self._attempts = options.attempts
         self._order: Order | None = None if options.order == "auto" else options.order
         self._connection = Connection(bucket, options, self.meter)
+        self._listings = Listings(bucket, lambda: self._connection.lean, self._call)
 
     def stat(self, key: str, etag: str | None = None) -> Stat:
         """Look at an object, the one with `etag` if given. Raises `Vanished`, `Replaced`, `Unavailable`."""
@@ -73,7 +63,7 @@ class S3Store:
                 response = self._call("get_object", Key=key, Range="bytes=0-0")
                 response["Body"].close()
             self._require_held(key)
-        return self._of(Stat(key, response["ETag"], _size(response), _modified(response)), etag)
+        return self._of(Stat(key, response["ETag"], size(response), seconds(response.get("LastModified"))), etag)
 
     def fetch(self, key: str, etag: str | None = None, *, most: int | None = None) -> Fetched:
         """Get an object's bytes, of the one with `etag` if given. Raises as `Store` says."""
@@ -85,10 +75,12 @@ class S3Store:
             if isinstance(lean, Found):
                 return Fetched(self._of(Stat(key, lean.etag, lean.size, lean.modified), etag), lean.data)
         with reporting(self.bucket, key):
-            data, response = self._get(key, etag and quoted(etag), most)
+            get = partial(self._call, "get_object", Key=key)
+            data, answer = read_body(get, etag and quoted(etag), most, self._attempts, self.meter.received)
             self._require_held(key)
         # Compared once more, for a store that does not know conditions of reading.
-        return Fetched(self._of(Stat(key, response["ETag"], len(data), _modified(response)), etag), data)
+        found = Stat(key, answer["ETag"], len(data), seconds(answer.get("LastModified")))
+        return Fetched(self._of(found, etag), data)
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """An object's bytes and ETag, of the same moment; `None` where there is none. Raises `Unavailable`."""
@@ -183,21 +175,18 @@ class S3Store:
             Unavailable: a page cannot be had; a listing with a hole would make its images look deleted.
         """
         if is_text(prefix):
-            yield from listed(self._call, self.bucket, prefix, without)
+            yield from self._listings.objects(prefix, without)
 
     def walk(self, prefix: str = "") -> Iterator[Stat | str]:
         """One level of `list`, with what lies deeper as prefixes that end with `/`. Raises `Unavailable`."""
         if is_text(prefix):
-            for page in pages(self._call, self.bucket, prefix, Delimiter="/"):
-                yield from level(page, self.order)
+            yield from self._listings.level(prefix, self.order)
 
     @property
     def order(self) -> Order:
         """As the options say, or as the store's name tells: SeaweedFS lists like a folder. Raises `Unavailable`."""
         if self._order is None:
-            with reporting(self.bucket, ""):
-                headers = self._call("head_bucket")["ResponseMetadata"]["HTTPHeaders"]
-            self._order = "path" if headers.get("server", "").startswith("SeaweedFS") else "bytes"
+            self._order = self._listings.order()
         return self._order
 
     def fetch_start(self, key: str, length: int, *, etag: str) -> bytes:
@@ -207,11 +196,18 @@ class S3Store:
             self._of(Stat(key, lean.etag, lean.size), etag)
             return lean.data
         with reporting(self.bucket, key):
-            response = self._call("get_object", Key=key, IfMatch=quoted(etag), Range=f"bytes=0-{length - 1}")
+            try:
+                response = self._call("get_object", Key=key, IfMatch=quoted(etag), Range=f"bytes=0-{length - 1}")
+            except ClientError as error:
+                if status(error) != 416:
+                    raise
+                # Nothing has no first byte.
+                self.stat(key, etag)
+                return b""
             with closing(response["Body"]) as body:
                 start: bytes = body.read(length)
             self.meter.received(len(start))
-        self._of(Stat(key, response["ETag"], _size(response)), etag)
+        self._of(Stat(key, response["ETag"], size(response)), etag)
         return start
 
     def close(self) -> None:
@@ -230,41 +226,6 @@ class S3Store:
             # A proxy's page, say, with status 200: taken for a bug it would end as the image's fault.
             raise Unavailable(f"s3://{self.bucket}: what answers is no store ({operation} without {sign})")
         return response
-
-    def _get(self, key: str, etag: str | None, most: int | None) -> tuple[bytes, Any]:
-        """A body and the last answer. botocore tries again until a body begins; what breaks off later goes on here.
-
-        Going on means a range from what has come, pinned to its ETag. Raises `Rejected` for more than `most` bytes.
-        """
-        parts: list[bytes] = []
-        tries = 0
-        while True:
-            had = sum(map(len, parts))
-            condition = ({"IfMatch": etag} if etag else {}) | ({"Range": f"bytes={had}-"} if had else {})
-            response = self._call("get_object", Key=key, **condition)
-            if most is not None and _size(response) > most:
-                response["Body"].close()
-                raise Rejected(Reason.TOO_MANY_BYTES, f"it has {_size(response)} bytes, and {most} are allowed")
-            try:
-                if had and not str(response.get("ContentRange", "")).startswith(f"bytes {had}-"):
-                    # The store does not know ranges, and sends all.
-                    parts = []
-                # Not `with response["Body"]`, which gives the raw stream: it checks neither length nor checksum.
-                with closing(response["Body"]) as body:
-                    while part := body.read(PART):
-                        self.meter.received(len(part))
-                        parts.append(part)
-            except BROKEN_OFF as error:
-                # A store that dribbles a few bytes each time must not keep us for ever.
-                tries = 1 if sum(map(len, parts)) - had >= PROGRESS else tries + 1
-                if tries >= self._attempts:
-                    raise translate(error, self.bucket, key) from error
-                if isinstance(error, FlexibleChecksumError):
-                    parts = []
-                etag = response["ETag"]
-                time.sleep(random.uniform(0, PAUSE * 2**tries))  # noqa: S311 - a pause, no secret
-            else:
-                return b"".join(parts), response
 
     def _of(self, found: Stat, etag: str | None) -> Stat:
         """What was found, if that is the one with `etag`. Raises `Replaced`."""
@@ -318,15 +279,3 @@ class S3Store:
         except Vanished:
             return True
         return False
-
-
-def _modified(response: Any) -> float | None:
-    """When it was written, seconds since 1970."""
-    date = response.get("LastModified")
-    return date.timestamp() if isinstance(date, datetime) else None
-
-
-def _size(response: Any) -> int:
-    """Length of the whole object, of which the answer may be a range."""
-    total = str(response.get("ContentRange", "")).rpartition("/")[2]
-    return int(total) if total.isdigit() else int(response["ContentLength"])

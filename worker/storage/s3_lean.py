@@ -9,6 +9,7 @@ error, a redirect, nothing at all) is left to boto3, which asks again, with its 
 import base64
 import struct
 import zlib
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,16 @@ MOST_BYTES = 16 << 20
 """Larger objects are left to boto3, with which a body that breaks off goes on where it was."""
 DISTRUST = 3
 """After so many answers in a row that only boto3 could do something with, everything is left to it."""
+
+
+QUERY = {
+    "Prefix": "prefix",
+    "Delimiter": "delimiter",
+    "StartAfter": "start-after",
+    "ContinuationToken": "continuation-token",
+    "MaxKeys": "max-keys",
+}
+"""Parameters of a listing as boto3 names them, and as S3 does."""
 
 
 class Answer(Enum):
@@ -105,6 +116,16 @@ class LeanRequests:
         found = self._found(response, response.content)
         return found if found and found.size == len(found.data) else None
 
+    def list(self, parameters: Mapping[str, str]) -> bytes | None:
+        """The XML of `list_objects_v2` with these parameters, keys URL-encoded, since XML cannot hold all of them."""
+        given = {"list-type": "2", "encoding-type": "url"} | {QUERY[name]: value for name, value in parameters.items()}
+        query = "&".join(f"{name}={percent_encode(value, safe='-._~')}" for name, value in sorted(given.items()))
+        response = self._send("GET", "", query=f"?{query}")
+        if response is None or response.status_code != 200:
+            return None
+        content: bytes = response.content
+        return content
+
     def put(self, key: str, data: bytes, condition: tuple[str, str]) -> str | Answer | None:
         """Write under a condition, a header; returns the ETag. `None` does not mean that nothing was written."""
         headers = dict([condition])
@@ -134,11 +155,12 @@ class LeanRequests:
         headers: dict[str, str] | None = None,
         data: bytes = b"",
         most: int = MOST_BYTES,
+        query: str = "",
     ) -> Any:
         """The answer, read to its end, or `None`; also where it has more than `most` bytes."""
         if not self._able or self._distrust >= DISTRUST:
             return None
-        url = self._base + percent_encode(key, safe="/~")
+        url = self._base + percent_encode(key, safe="/~") + query
         request = AWSRequest(method, url, headers or {}, data)
         try:
             frozen = self._credentials.get_frozen_credentials()

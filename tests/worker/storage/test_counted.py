@@ -16,7 +16,8 @@ from tests.servers import Server
 from tests.worker.storage.s3_stores import opened
 from worker.storage.counted import PAGE, CountedStore, Meter, operation
 from worker.storage.memory import MemoryStore
-from worker.storage.s3 import PART, S3Store
+from worker.storage.s3 import S3Store
+from worker.storage.s3_body import PART
 
 
 @dataclass

@@ -18,7 +18,8 @@ from tests.faults.proxy import Passing, Proxy
 from tests.servers import Server, free_ports
 from tests.worker.storage.s3_stores import opened
 from worker.storage import s3_client
-from worker.storage.s3 import PART, S3Store
+from worker.storage.s3 import S3Store
+from worker.storage.s3_body import PART
 from worker.storage.s3_client import S3Options
 
 OPERATIONS: dict[str, Callable[[S3Store], object]] = {
