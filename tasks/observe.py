@@ -27,6 +27,9 @@ class Observer(Protocol):
     def stage(self, name: str, seconds: float) -> None:
         """One stage of one image took so long. For what is not in `Record.timings_ms`: `commit` comes after it."""
 
+    def rendition(self, result: str) -> None:
+        """A rendition was looked for: `used`, or else `missing`, `older` than the original, or `unfit`."""
+
     def put_off(self, queue: str, images: int) -> None:
         """So many images could not end now and are to be tried later."""
 
@@ -53,6 +56,9 @@ class Silent:
         """Nothing."""
 
     def stage(self, name: str, seconds: float) -> None:
+        """Nothing."""
+
+    def rendition(self, result: str) -> None:
         """Nothing."""
 
     def put_off(self, queue: str, images: int) -> None:

@@ -114,6 +114,29 @@ class Preprocess:
     fill: int = 0
 
 
+class Start(NamedTuple):
+    """How an original begins whose picture is read from a rendition: its first bytes, and the length of all of it."""
+
+    data: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What an original's start says of it; `None` where it does not, or cannot be understood.
+
+    Attributes:
+        width: as `Decoded` has it, and so are all others.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    stored_width: int | None = None
+    stored_height: int | None = None
+    format: str | None = None
+    embedded: Embedded | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """One image, safe to look at.
@@ -127,6 +150,7 @@ class Decoded:
         sha256: of the file, hex.
         embedded: what the file's own metadata says; `None` where it has none of what we read.
         thumbnail: a small JPEG as displayed, longest side 320 pixels, if one was asked for.
+        original: what the start of the original says, where this is a rendition.
     """
 
     pixels: Pixels
@@ -140,13 +164,19 @@ class Decoded:
     visual: Visual
     embedded: Embedded | None = None
     thumbnail: bytes | None = None
+    original: Header | None = None
 
 
 class Decoder(Protocol):
     """Turns files into pixels, somewhere where a hostile file can do no harm."""
 
-    def submit(self, body: bytes | Path) -> "Future[Decoded]":
+    def submit(self, body: bytes | Path, original: Start | None = None) -> "Future[Decoded]":
         """Start decoding.
+
+        Args:
+            body: the file, or where it lies.
+            original: how the original begins, where `body` is a rendition. `Rejected` is then said of the rendition:
+                it is too small, of another shape, or the original has to be read for what else it says.
 
         The future gives `Decoded`, or raises `Rejected`, or `Unavailable` when the decoder itself failed. It always
         ends, within the decoder's own time limit.

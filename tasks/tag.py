@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from tasks.budget import Budget
@@ -14,10 +14,12 @@ from tasks.errors import Conflict, Reason, Rejected, Replaced, Unavailable, Vani
 from tasks.inference import Inference
 from tasks.observe import Observer, Silent
 from tasks.own_writes import adopted, is_own
-from tasks.ports import Decoded, Decoder, Stat, Store
+from tasks.ports import Decoder, Stat, Store
 from tasks.publish import Publisher, Seen
+from tasks.reading import Clock, Reader
 from tasks.records import Image, ImageRef, Outcome, Record, Status
 from tasks.redo import Redo, wanted
+from tasks.renditions import Renditions
 from tasks.rescore import Rescorer
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class Tagger:
         budget: bytes of files in memory at once.
         observer: is told how long a commit takes.
         rescorer: finds what other generations have stored; `None`: every image is read.
+        renditions: where smaller versions lie that are read instead of the originals; `None`: nowhere.
     """
 
     sources: Mapping[str, Store]
@@ -50,6 +53,7 @@ class Tagger:
     budget: Budget = field(default_factory=lambda: Budget(1 << 30))
     observer: Observer = field(default_factory=Silent)
     rescorer: Rescorer | None = None
+    renditions: Renditions | None = None
 
     def tag(self, ref: ImageRef, *, redo: Redo | None = None, stored: str | None = None) -> Outcome:
         """Work on one image to its end; what is committed counts as done, unless `redo` asks for it.
@@ -169,7 +173,7 @@ class Tagger:
         """The record made of what another generation has stored of this content; `None`: the image has to be read."""
         if self.rescorer is None or stored is None or etag is None:
             return None
-        clock = _Clock()
+        clock = Clock()
         with self.inference.slot() as slot:
             with clock.time("fetch"):
                 found = self.rescorer.find(ref, etag, stored)
@@ -183,18 +187,12 @@ class Tagger:
         return replace(record, written=found.written, timings_ms=clock.milliseconds)
 
     def _work(self, ref: ImageRef, stat: Stat, source: Store) -> Record:
-        clock = _Clock()
+        clock = Clock()
+        reader = Reader(self.decoder, self.max_bytes, self.budget, self.observer, self.renditions, clock)
         try:
-            if stat.size > self.max_bytes:
-                raise Rejected(Reason.TOO_MANY_BYTES, f"it has {stat.size} bytes, and {self.max_bytes} are allowed")
             with self.inference.slot() as slot:
-                with self.budget.hold(stat.size):
-                    with clock.time("fetch"):
-                        body = source.fetch(ref.key, stat.etag).body
-                    with clock.time("decode"):
-                        decoded = self.decoder.submit(body).result()
-                    del body
-                scoring = slot.submit(decoded.pixels)
+                found = reader.read(ref, stat, source)
+                scoring = slot.submit(found.pixels)
         except Rejected as rejection:
             image = Image(ref.bucket, ref.key, stat.etag, bytes=stat.size)
             rejected = blank(self.describer.provenance, image, Status.REJECTED)
@@ -202,39 +200,8 @@ class Tagger:
         with clock.time("encode"):
             scored = scoring.result()
         with clock.time("caption"):
-            image = _image(ref, stat, decoded)
-            record = self.describer.describe(image, decoded.visual, scored, decoded.embedded)
+            record = self.describer.describe(found.image, found.visual, scored, found.embedded)
         return replace(record, timings_ms=clock.milliseconds)
-
-
-def _image(ref: ImageRef, stat: Stat, decoded: Decoded) -> Image:
-    return Image(
-        bucket=ref.bucket,
-        key=ref.key,
-        etag=stat.etag,
-        bytes=decoded.file_size,
-        width=decoded.width,
-        height=decoded.height,
-        stored_width=decoded.stored_width,
-        stored_height=decoded.stored_height,
-        format=decoded.format,
-        sha256=decoded.sha256,
-    )
-
-
-class _Clock:
-    """Milliseconds by stage; waiting for a free process or a batch counts, as it does for whoever waits."""
-
-    def __init__(self) -> None:
-        self.milliseconds: dict[str, float] = {}
-
-    @contextmanager
-    def time(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.milliseconds[stage] = round((time.perf_counter() - start) * 1000, 1)
 
 
 def tag_many(tagger: Tagger, refs: Iterable[ImageRef], threads: int) -> Iterator[Outcome]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tasks.describe import Provenance
 from tasks.generations import Description, Sight
 from tasks.ports import Encoder, Generator
+from tasks.renditions import Renditions
 from taxonomy.policy import Policy
 from worker.images.decode import VERSION as DECODING
 from worker.images.embedded import VERSION as READING
@@ -27,19 +28,21 @@ TOLD = (
     "captioner",
     "captioner_sha256",
     "caption_beams",
+    "rendition",
 )
 """The settings that decide what is written about an image."""
 
 LONGEST = 64
 
 
-def sight(encoder: Encoder, generator: Generator | None) -> Sight:
+def sight(encoder: Encoder, generator: Generator | None, renditions: Renditions | None) -> Sight:
     """What these see of an image. The encoder's fingerprint covers its preprocessing."""
     return Sight(
         encoder=encoder.fingerprint,
         decoding=str(DECODING),
         reading=str(READING),
         generator="" if generator is None else generator.fingerprint,
+        rendition="" if renditions is None else renditions.fingerprint,
     )
 
 

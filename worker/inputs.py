@@ -10,6 +10,7 @@ from tasks.errors import ConfigurationError
 from tasks.layout import OUTPUT_ROOT, is_image
 from tasks.ports import Store
 from tasks.records import ImageRef
+from tasks.renditions import Renditions
 from worker.storage.local import LocalStore
 
 
@@ -26,6 +27,7 @@ class Inputs:
         output: never taken for input, nor is any `.stockmeta` folder.
         unique: whether two folders given under one name are an error, as they are where sidecars are written;
             otherwise, and for files given by themselves, the second one's bucket gets a suffix.
+        renditions: what is named like one is not taken out of a folder.
         stores: by bucket, as they come up.
         left: files of the folders that were not taken, so far.
     """
@@ -34,6 +36,7 @@ class Inputs:
     extensions: frozenset[str]
     output: Path | None = None
     unique: bool = False
+    renditions: Renditions | None = None
     stores: dict[str, Store] = field(default_factory=dict)
     left: int = 0
     _buckets: dict[Path, str] = field(default_factory=dict)
@@ -52,10 +55,13 @@ class Inputs:
         for stat in self.stores[bucket].list():
             if any(stat.key.startswith(prefix) for prefix in skip):
                 continue
-            if is_image(stat.key, self.extensions):
+            if is_image(stat.key, self.extensions) and not self._is_rendition(stat.key):
                 yield ImageRef(bucket, stat.key)
             else:
                 self.left += 1
+
+    def _is_rendition(self, key: str) -> bool:
+        return self.renditions is not None and self.renditions.is_rendition(key)
 
     def _file(self, path: Path) -> ImageRef:
         """A file by itself, where links lead. One that is not to be found is that image's trouble, and said of it."""

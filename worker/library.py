@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tasks.errors import ConfigurationError
 from tasks.layout import FOLDER_KEYS, IMAGE_EXTENSIONS, OUTPUT_ROOT, S3_KEYS, Layout, is_image
 from tasks.ports import Store
+from tasks.renditions import Renditions
 from worker.settings import Settings
 from worker.storage.counted import Meter
 from worker.storage.local import LocalStore
@@ -30,6 +31,7 @@ class Library:
         layout: paths below the output root.
         extensions: what counts as an image, lower case, without dots.
         meter: counts the requests to both of its stores, where they are S3's.
+        renditions: what is named like one is not an image of the library; `None` where there are none.
     """
 
     source: Store
@@ -38,10 +40,16 @@ class Library:
     layout: Layout
     extensions: Collection[str] = IMAGE_EXTENSIONS
     meter: Meter = field(default_factory=Meter, compare=False)
+    renditions: Renditions | None = None
 
     def owns(self, key: str) -> bool:
-        """Whether a key of the source's bucket is an image of this library, and not one of its outputs."""
-        return key.startswith(self.prefix) and is_image(key, self.extensions) and not self.is_output(key)
+        """Whether a key of the source's bucket is an image of this library: not an output of ours, and no rendition."""
+        return (
+            key.startswith(self.prefix)
+            and is_image(key, self.extensions)
+            and not self.is_output(key)
+            and not (self.renditions and self.renditions.is_rendition(key))
+        )
 
     def is_output(self, key: str) -> bool:
         """Whether a key of the source's bucket lies in the output root."""
@@ -97,7 +105,9 @@ def open_library(settings: Settings) -> Library:
     else:
         source, prefix = LocalStore(place), ""
     sidecars, layout = _output(place, output, source, settings, meter)
-    library = Library(source, prefix, sidecars, layout, settings.image_extensions, meter)
+    library = Library(source, prefix, sidecars, layout, settings.image_extensions, meter, settings.renditions)
+    if library.renditions and sidecars is source:
+        library.renditions.require_outside(layout.root)
     if sidecars is source and prefix.startswith(layout.root):
         raise ConfigurationError(
             f"STOCKMETA_OUTPUT={settings.output} contains the library: every image would count as an output of ours; "

@@ -47,6 +47,11 @@ class Metrics:
         self._messages = counter("messages", "Messages that were taken.", ("queue",))
         self._redelivered = counter("redelivered_messages", "Messages that were taken before.", ("queue",))
         self._waited = histogram("wait_seconds", "From publishing a message to taking it.", ("queue",), buckets=WAITED)
+        self._renditions = counter(
+            "renditions",
+            "Renditions looked for: used; or missing, older, unfit, and then the original is read.",
+            ("result",),
+        )
         self._put_off = counter("put_off_images", "Images that are tried again later.", ("queue",))
         self._suspects = counter("suspect_failures", "Images that failed in a process of their own.", ("reason",))
 
@@ -83,6 +88,10 @@ class Metrics:
     def stage(self, name: str, seconds: float) -> None:
         """Time a stage."""
         self._stage.labels(known(name, STAGES)).observe(seconds)
+
+    def rendition(self, result: str) -> None:
+        """Count one that was looked for."""
+        self._renditions.labels(result).inc()
 
     def put_off(self, queue: str, images: int) -> None:
         """Count images."""

@@ -19,7 +19,7 @@ from tasks.generations import Description, describe
 from tasks.inference import Inference, Judge
 from tasks.layout import Layout
 from tasks.observe import Observer, Silent
-from tasks.ports import Embeddings, Encoder, Store
+from tasks.ports import Embeddings, Encoder, Preprocess, Store
 from tasks.publish import Publisher
 from tasks.records import SCHEMA, Image
 from tasks.rescore import Rescorer
@@ -40,6 +40,9 @@ from worker.vocabulary import load_calibration, load_wording, with_thresholds
 from worker.word_embeddings import embed_concepts, make_categorizers, make_reviewer
 
 logger = logging.getLogger(__name__)
+
+NO_MODEL = 32
+"""Pixels a side, where a decoder has to make some and nothing looks at them."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -132,11 +135,11 @@ def load_model(settings: Settings, progress: Progress | None = None, *, calibrat
         "logit_scale": repr(encoder.logit_scale),
         "arithmetic": repr((DECODING, READING, MERGING, SCORING)),
         "schema": SCHEMA,
-    }
+    } | ({"rendition": settings.renditions.fingerprint} if settings.renditions else {})
     provenance = Provenance(generation_id(parts), encoder.model, encoder.engine, vocabulary.fingerprint)
     judge = Judge(encoder, scorer, categorizers, reviewer, generator)
     describer = Describer(chooser, categorizers, reviewer, captioner, provenance, wording.vocabulary)
-    told = description(settings, provenance, policy, sight(encoder, generator), parts)
+    told = description(settings, provenance, policy, sight(encoder, generator, settings.renditions), parts)
     return Model(encoder, wording.vocabulary, vocabulary, embeddings, judge, describer, told)
 
 
@@ -194,6 +197,7 @@ class Runtime:
             max_bytes=settings.max_bytes,
             budget=Budget(settings.memory_mib << 20),
             observer=observer or Silent(),
+            renditions=settings.renditions,
             rescorer=rescorer,
         )
 
@@ -221,11 +225,20 @@ class Runtime:
 
 def make_decoder(settings: Settings, encoder: Encoder, thumbnail: int = 0, *, metadata: bool = True) -> DecoderPool:
     """Decoder processes for this encoder, within the settings' limits."""
+    return _decoder_pool(settings, encoder.preprocess, thumbnail, metadata=metadata)
+
+
+def make_thumbnailer(settings: Settings, size: int) -> DecoderPool:
+    """Decoder processes that nobody wants but thumbnails of, so that no model is loaded."""
+    return _decoder_pool(settings, Preprocess(NO_MODEL), size, metadata=False)
+
+
+def _decoder_pool(settings: Settings, preprocess: Preprocess, thumbnail: int, *, metadata: bool) -> DecoderPool:
     limits = Limits(file_bytes=settings.max_bytes, pixels=settings.max_pixels)
     if settings.formats is not None:
         limits = replace(limits, formats=settings.formats)
     return DecoderPool(
-        encoder.preprocess,
+        preprocess,
         limits,
         thumbnail=thumbnail,
         metadata=metadata,

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.errors import ConfigurationError
 from tasks.layout import IMAGE_EXTENSIONS
+from tasks.renditions import Renditions
 
 Words = Annotated[tuple[str, ...], NoDecode]
 """A tuple, written with commas in the environment."""
@@ -103,6 +104,8 @@ class Settings(BaseSettings):
 
     image_extensions: Annotated[frozenset[str], NoDecode] = IMAGE_EXTENSIONS
     """What counts as an image in a listing: lower case, without dots."""
+    rendition: str | None = None
+    """Template of keys under which smaller versions lie, read instead of the originals: docs/renditions.md."""
     formats: Words | None = None
     """Formats that are decoded, by Pillow's names; HEIF needs the extra `heif`."""
     max_pixels: int = Field(100_000_000, ge=1)
@@ -126,9 +129,9 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("stockmeta"))
     """Converted models and embedded vocabularies; may be deleted at any time."""
 
-    @field_validator("policy", mode="before")
+    @field_validator("policy", "rendition", mode="before")
     @classmethod
-    def _no_policy(cls, value: Any) -> Any:
+    def _none(cls, value: Any) -> Any:
         return None if value == "" else value
 
     @field_validator("image_extensions")
@@ -140,6 +143,17 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _template(self) -> Self:
+        # Said now, and not at the first image.
+        _ = self.renditions
+        return self
+
+    @property
+    def renditions(self) -> Renditions | None:
+        """Where smaller versions of the images lie, if anywhere. Raises `ConfigurationError` for no template."""
+        return None if self.rendition is None else Renditions(self.rendition, self.image_extensions)
 
     @model_validator(mode="after")
     def _deadline(self) -> Self:

@@ -37,7 +37,7 @@ def test_files_are_told_by_name_and_nothing_else_of_this_machine(tmp_path: Path)
 
 def test_the_sight_is_the_encoder_s_and_the_generator_s() -> None:
     encoder = FakeEncoder()
-    seen = sight(encoder, None)
+    seen = sight(encoder, None, None)
     assert seen.encoder == encoder.fingerprint
     assert (seen.generator, seen.rendition) == ("", "")
     assert seen.decoding

@@ -148,7 +148,7 @@ def _listening(settings: Settings, source: str) -> Iterator[Listener]:
 
 def _scope(library: Library) -> Scope:
     outputs = library.layout if library.sidecars is library.source else None
-    return Scope(library.source.bucket, library.prefix, outputs, library.extensions)
+    return Scope(library.source.bucket, library.prefix, outputs, library.extensions, library.renditions)
 
 
 @contextmanager

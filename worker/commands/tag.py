@@ -89,7 +89,8 @@ class Tally:
 def _inputs(settings: Settings, paths: list[str], out: Path | None) -> Inputs:
     if paths.count("-") > 1:
         raise ConfigurationError("- can be given once: there is one standard input")
-    return Inputs(expand(paths, sys.stdin), settings.image_extensions, output=out, unique=out is not None)
+    given = expand(paths, sys.stdin)
+    return Inputs(given, settings.image_extensions, output=out, unique=out is not None, renditions=settings.renditions)
 
 
 def _list(inputs: Inputs) -> int:

@@ -11,6 +11,7 @@ from tasks.generation import Current
 from tasks.layout import Layout, is_image
 from tasks.messages import UPLOADS, Queue, TagMessage
 from tasks.records import ImageRef
+from tasks.renditions import Renditions
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class Drop(StrEnum):
     PREFIX = "outside_library"
     OUTPUT = "own_output"
     NO_IMAGE = "no_image"
+    RENDITION = "rendition"
     KEY = "impossible_key"
     DUPLICATE = "duplicate"
     IGNORED = "no_change"
@@ -42,12 +44,14 @@ class Scope:
         prefix: what their keys begin with.
         outputs: the layout of the outputs where they lie in the same bucket, else `None`.
         extensions: of images, lower case, without dots.
+        renditions: what is named like one is no image of its own; `None` where there are none.
     """
 
     bucket: str
     prefix: str
     outputs: Layout | None
     extensions: Collection[str]
+    renditions: Renditions | None = None
 
     def refuse(self, ref: ImageRef) -> Drop | None:
         """Why an object is none of the library's images; `None` if it is one.
@@ -62,7 +66,9 @@ class Scope:
             return Drop.OUTPUT
         if not ref.key.startswith(self.prefix):
             return Drop.PREFIX
-        return None if is_image(ref.key, self.extensions) else Drop.NO_IMAGE
+        if not is_image(ref.key, self.extensions):
+            return Drop.NO_IMAGE
+        return Drop.RENDITION if self.renditions and self.renditions.is_rendition(ref.key) else None
 
 
 class Tally:

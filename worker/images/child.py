@@ -14,7 +14,7 @@ from typing import NamedTuple
 from PIL import AvifImagePlugin, Image
 
 from tasks.errors import Reason, Rejected, Unavailable
-from tasks.ports import Decoded
+from tasks.ports import Decoded, Start
 from worker.images.decode import OUT_OF_MEMORY, words
 
 ENVIRONMENT = {
@@ -25,7 +25,8 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
 }
 
-Function = Callable[[bytes | Path], Decoded]
+Function = Callable[..., Decoded]
+"""Takes a file, or where it lies; with a rendition, also `original`, a `Start`."""
 
 
 class Failure(NamedTuple):
@@ -66,14 +67,14 @@ def start(function: Function, memory: int, seconds: float) -> None:
     os.close(null)
 
 
-def run(body: bytes | Path) -> Decoded | Failure:
+def run(body: bytes | Path, original: Start | None = None) -> Decoded | Failure:
     """Read one image, within the processor time set: when it is used up, SIGPROF ends this process.
 
     Unlike a clock, processor time does not blame an image for a busy machine, or for one that was suspended.
     """
     signal.setitimer(signal.ITIMER_PROF, _seconds)
     try:
-        return _function(body)
+        return _function(body) if original is None else _function(body, original=original)
     except Rejected as error:
         return Failure(error.reason.value, error.detail)
     except Unavailable as error:

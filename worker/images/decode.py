@@ -15,27 +15,13 @@ from pathlib import Path
 from stat import S_ISREG
 
 import numpy as np
-from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from tasks.errors import ConfigurationError, Reason, Rejected, StockmetaError, Unavailable
-from tasks.ports import Decoded, Preprocess
-from worker.images import color, embedded, formats, resize, visual
+from tasks.ports import Decoded, Preprocess, Start
+from worker.images import color, embedded, formats, resize, upright, visual
+from worker.images.original import with_original
 
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SIDEWAYS = (
-    Image.Transpose.TRANSPOSE,
-    Image.Transpose.ROTATE_270,
-    Image.Transpose.TRANSVERSE,
-    Image.Transpose.ROTATE_90,
-)
 _THUMBNAIL_QUALITY = 80
 _LONGEST_WORDS = 200
 
@@ -74,6 +60,7 @@ def decode(
     thumbnail: int = 0,
     *,
     metadata: bool = True,
+    original: Start | None = None,
 ) -> Decoded:
     """Read one image.
 
@@ -85,9 +72,12 @@ def decode(
         limits: what is refused unread.
         thumbnail: longest side of a small JPEG to make as well, pixels; 0 for none.
         metadata: whether to read what the file itself says.
+        original: how the original begins whose rendition this is: then that is what says who made the picture, and how
+            large it is.
 
     Raises:
-        Rejected: the file is at fault; the detail is a sentence for people.
+        Rejected: the file is at fault; the detail is a sentence for people. A rendition may also be too small or of
+            another shape, or the original's metadata go on beyond its start.
         Unavailable: the path could not be read.
     """
     limits = limits or Limits()
@@ -96,7 +86,9 @@ def decode(
         with warnings.catch_warnings():
             # Pillow warns of what is tolerated: broken Exif data, large pictures.
             warnings.simplefilter("ignore")
-            return _decode(data, _permitted(data, limits), preprocess, limits, thumbnail, metadata=metadata)
+            own = metadata and original is None
+            decoded = _decode(data, _permitted(data, limits), preprocess, limits, thumbnail, metadata=own)
+            return decoded if original is None else with_original(decoded, original, preprocess, limits.formats)
     except StockmetaError:
         raise
     except MemoryError:
@@ -175,15 +167,15 @@ def _decode(
         _check_pixels(size, limits.pixels)
         if image.info.get("progressive"):
             _check_scans(data, size, limits.scan_pixels)
-        stored = _stored_size(image)
+        stored = upright.stored_size(image)
         drafted = image.draft(None, resize.enough(size, preprocess))
         extent = (float(size[0]), float(size[1])) if drafted is None else drafted[1][2:]
         # First the pixels: Pillow passes broken PNG files as good if their Exif is asked for before.
         image.load()
-        upright = _UPRIGHT.get(_orientation(image))
-        displayed = size[::-1] if upright in _SIDEWAYS else size
+        turned = upright.upright(image)
+        displayed = size[::-1] if turned in upright.SIDEWAYS else size
         picture, extent = resize.shrink(color.eight_bit(image), extent, preprocess)
-        finish = partial(_finish, profile=image.info.get("icc_profile"), upright=upright)
+        finish = partial(_finish, profile=image.info.get("icc_profile"), turned=turned)
         pixels = resize.pad(finish(resize.fit(picture, extent, size, preprocess)), preprocess)
         tiny = finish(picture.resize((visual.SIDE, visual.SIDE), Image.Resampling.BILINEAR, reducing_gap=1.0))
         return Decoded(
@@ -208,26 +200,10 @@ def _check_scans(data: bytes, size: tuple[int, int], limit: int) -> None:
         raise Rejected(Reason.UNREADABLE, detail)
 
 
-def _stored_size(image: Image.Image) -> tuple[int, int]:
-    """Before orientation. Pillow already turns TIFF files, and tells the size after that."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(ExifTags.Base.Orientation) in (5, 6, 7, 8):
-        return image.height, image.width
-    return image.size
-
-
-def _orientation(image: Image.Image) -> int:
-    """What Exif or XMP say, 1 to 8, or anything that is not an orientation."""
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001  broken metadata is no reason to lose a good picture
-        return 1
-    return value if isinstance(value, int) else 1
-
-
-def _finish(image: Image.Image, profile: bytes | None, upright: Image.Transpose | None) -> Image.Image:
+def _finish(image: Image.Image, profile: bytes | None, turned: Image.Transpose | None) -> Image.Image:
     """To sRGB, as displayed."""
     image = color.srgb(image, profile)
-    return image if upright is None else image.transpose(upright)
+    return image if turned is None else image.transpose(turned)
 
 
 def _thumbnail(picture: Image.Image, side: int, finish: Callable[[Image.Image], Image.Image]) -> bytes:

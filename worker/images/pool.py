@@ -18,7 +18,7 @@ from pathlib import Path
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from tasks.errors import Reason, Rejected, Unavailable
-from tasks.ports import Decoded, Preprocess
+from tasks.ports import Decoded, Preprocess, Start
 from worker.images import child
 from worker.images.decode import OUT_OF_MEMORY, Limits, decode
 from worker.images.spawn import CleanContext
@@ -38,6 +38,7 @@ class _Job:
     """One image on its way; `attempts` counts how often a process was given it."""
 
     body: bytes | Path
+    original: Start | None
     future: Future[Decoded] = field(default_factory=Future)
     attempts: int = 0
 
@@ -94,9 +95,9 @@ class DecoderPool:
         self._watcher = threading.Thread(target=self._watch, name="decoder-watch", daemon=True)
         self._watcher.start()
 
-    def submit(self, body: bytes | Path) -> Future[Decoded]:
+    def submit(self, body: bytes | Path, original: Start | None = None) -> Future[Decoded]:
         """Start decoding; see `tasks.ports.Decoder`. The future cannot be cancelled."""
-        job = _Job(body)
+        job = _Job(body, original)
         job.future.set_running_or_notify_cancel()
         with self._lock:
             if not self._closing.is_set():
@@ -122,7 +123,7 @@ class DecoderPool:
         """Hand a job to the pool; with the lock held. Where the pool is broken, the watch will see to it."""
         job.attempts += 1
         try:
-            task = self._pool.schedule(child.run, args=(job.body,), timeout=self._clock)
+            task = self._pool.schedule(child.run, args=(job.body, job.original), timeout=self._clock)
         except RuntimeError:
             return
         task.add_done_callback(partial(self._done, job))

@@ -22,6 +22,11 @@ def enough(size: tuple[int, int], preprocess: Preprocess) -> tuple[int, int]:
     return max(1, side * width // max(size)), max(1, side * height // max(size))
 
 
+def is_small(size: tuple[int, int], preprocess: Preprocess) -> bool:
+    """Whether a picture (width, height) has fewer pixels than the model sees."""
+    return (max(size) if preprocess.mode == "longest" else min(size)) < preprocess.size
+
+
 def shrink(image: Image.Image, extent: Extent, preprocess: Preprocess) -> tuple[Image.Image, Extent]:
     """By a whole factor, averaging: much cheaper than filtering all the pixels, and it stays above `enough`."""
     width, height = enough(image.size, preprocess)
