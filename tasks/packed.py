@@ -94,7 +94,10 @@ class PackReader:
         return manifest
 
     def _rows(self, shard: Shard) -> Rows | None:
-        """A shard's rows: read by whoever asks first, while others wait for that."""
+        """A shard's rows: read by whoever asks first, while others wait for that.
+
+        That it is broken is kept as well, and so told once; that the store did not answer is not.
+        """
         with self._lock:
             future = self._shards.get(shard.name)
             if reads := future is None:
@@ -102,16 +105,19 @@ class PackReader:
             self._shards.move_to_end(shard.name)
         assert future is not None
         if reads:
-            rows = None
+            rows, keep = None, False
             try:
-                rows = self._read(shard)
+                rows, keep = self._read(shard), True
+            except StockmetaError as error:
+                logger.warning("packs are not read: %s", error)
             finally:
                 future.set_result(rows)
                 with self._lock:
-                    self._drop()
+                    self._drop(None if keep else shard.name)
         return future.result()
 
     def _read(self, shard: Shard) -> Rows | None:
+        """A shard, if it can be understood. Raises `Unavailable`."""
         key = f"{prefix(self.layout, self.generation, self.bucket)}{shard.name}"
         try:
             # Not as long as it says, but as long as it is: somebody may have put anything there.
@@ -122,12 +128,14 @@ class PackReader:
         except Vanished:
             # Packed anew since the manifest was read.
             return None
-        except (StockmetaError, ValueError) as error:
+        except ValueError as error:
             logger.warning("%s: the shard %r cannot be read, so sidecars are: %s", self.store.bucket, key, error)
             return None
 
-    def _drop(self) -> None:
-        """Let go of the shards that were not asked for the longest, until the others fit."""
+    def _drop(self, unread: str | None) -> None:
+        """Let go of one that was not read, and of those that were not asked for the longest, until the others fit."""
+        if unread is not None:
+            self._shards.pop(unread, None)
         kept = 0
         for name in reversed(list(self._shards)):
             future = self._shards[name]

@@ -14,7 +14,9 @@ Pure: bytes in, bytes out. What is read is limited in size, and no pickle is eve
 import base64
 import hashlib
 import io
+import struct
 import zipfile
+import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +42,10 @@ MANIFEST_BYTES = 1 << 30
 EMBEDDINGS, CARRIED = "embeddings.npy", "carried.ndjson"
 STAMP = (1980, 1, 1, 0, 0, 0)
 """The least time that a zip can say; the same content gives the same bytes."""
+
+
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, KeyError, EOFError, OSError, NotImplementedError, RuntimeError)
+"""What `zipfile` raises for files that are not what they seem, besides `ValueError`."""
 
 
 class Row(NamedTuple):
@@ -210,7 +216,7 @@ def read_shard(data: bytes) -> Rows:
         with zipfile.ZipFile(io.BytesIO(data)) as shard:
             table, lines = (_member(shard, name) for name in (EMBEDDINGS, CARRIED))
         vectors = np.lib.format.read_array(io.BytesIO(table), allow_pickle=False)
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError, NotImplementedError, RuntimeError, SyntaxError) as error:
+    except BROKEN as error:
         raise ValueError(f"it is no shard: {error}") from error
     except MemoryError:
         raise ValueError("it is no shard: it says that it has more numbers than fit into memory") from None

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import pytest
 from tasks.errors import Unavailable
 from tasks.inference import Inference, Judge, Scored
 from tasks.ports import Pixels
+from tasks.records import Embedding
 
 
 class Counting:
@@ -18,6 +20,7 @@ class Counting:
 
     def __init__(self, most: int = 99) -> None:
         self.batches: list[int] = []
+        self.rescored: list[int] = []
         self.most = most
         self.broken = False
 
@@ -32,6 +35,12 @@ class Counting:
         if self.broken or (pixels == 255).any():
             raise RuntimeError("cannot")
         return [int(image[0, 0, 0]) for image in pixels]
+
+    def rescore(self, stored: Sequence[Embedding]) -> list[Any]:
+        self.rescored.append(len(stored))
+        if any(embedding.dimensions == 255 for embedding in stored):
+            raise RuntimeError("cannot")
+        return [embedding.dimensions for embedding in stored]
 
 
 def picture(value: int) -> Pixels:
@@ -61,6 +70,31 @@ def test_each_image_gets_its_own_result(counting: Counting) -> None:
     inference.close()
     assert max(counting.batches) <= 8
     assert sum(counting.batches) == 100
+
+
+def test_pictures_and_stored_embeddings_share_a_batch_and_each_gets_its_own(counting: Counting) -> None:
+    inference = start(counting, batch=8, patience=30)
+    barrier = threading.Barrier(6)
+
+    def work(value: int) -> int:
+        with inference.slot() as slot:
+            barrier.wait()
+            future = slot.submit(picture(value) if value % 2 else Embedding(value, ""))
+        return cast("int", future.result(timeout=10))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(work, range(6))) == list(range(6))
+    inference.close()
+    assert (sum(counting.batches), sum(counting.rescored)) == (3, 3)
+
+
+def test_stored_embeddings_that_fail_fail_alone(counting: Counting, caplog: pytest.LogCaptureFixture) -> None:
+    inference = start(counting, batch=4)
+    with inference.slot() as one, inference.slot() as other, inference.slot() as third:
+        futures = [one.submit(Embedding(255, "")), other.submit(picture(1)), third.submit(Embedding(2, ""))]
+    assert isinstance(futures[0].exception(timeout=10), ValueError)
+    assert [cast("int", future.result(timeout=10)) for future in futures[1:]] == [1, 2]
+    inference.close()
 
 
 def test_a_lone_image_does_not_wait(counting: Counting) -> None:
