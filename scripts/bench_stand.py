@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import httpx
 import psutil
 from redis import Redis
 
+from tasks.messages import QUEUES, SUSPECTS
 from tests.servers import Server, free_ports, seaweed_server
 from worker.broker import embedded_broker
 from worker.celery_settings import make_sender
@@ -32,8 +33,7 @@ START_SECONDS = 1200.0
 """A first start converts a model and embeds the vocabulary."""
 
 END_SECONDS = 60.0
-WORKERS = 2
-"""As a worker shows in the queue's snapshot: itself and its child for suspects."""
+NICE = ("nice", "-n", "19")
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,20 @@ class Stand:
     @contextmanager
     def worker(self, output: str = "") -> Iterator[Process]:
         """A worker that is ready; its sidecars go below the prefix `output`, by default below `.stockmeta`."""
-        port = free_ports(1)[0]
         given = {"output": f"s3://{self.bucket}/{output}"} if output else {}
-        settings = self._settings(http_port=port, **given)
-        with self._running("worker", ["worker"], settings, port) as process:
-            # Its child for suspects starts beside it, and until it says that it is there, it costs processor time.
-            until(self._both_are_there, START_SECONDS, f"two workers have said so; see {process.log}")
+        with self.worker_of(QUEUES, **given) as process:
+            yield process
+
+    @contextmanager
+    def worker_of(self, queues: Collection[str], *, niced: bool = False, **given: object) -> Iterator[Process]:
+        """A worker of some queues, with settings of its own, that is ready."""
+        port, before = free_ports(1)[0], self._workers()
+        # As it shows in the queue's snapshot: itself, and its child for suspects, which starts beside it and costs
+        # processor time until it says that it is there.
+        number = before + (2 if SUSPECTS in queues else 1)
+        name, command = f"worker-{'-'.join(queues)}", ["worker", "--queues", ",".join(queues)]
+        with self._running(name, command, self._settings(http_port=port, **given), port, niced=niced) as process:
+            until(lambda: self._workers() == number, START_SECONDS, f"{number} workers are there; see {process.log}")
             yield process
 
     @contextmanager
@@ -143,20 +151,22 @@ class Stand:
         self.redis.close()
         self.s3.close()
 
-    def _both_are_there(self) -> bool:
-        return len(take(self.redis).workers) == WORKERS
+    def _workers(self) -> int:
+        return len(take(self.redis).workers)
 
     def _settings(self, **given: object) -> Settings:
         library = f"s3://{self.bucket}"
         return load_settings(model=self._model, broker_url=self._broker, library=library, **given)
 
     @contextmanager
-    def _running(self, name: str, command: list[str], settings: Settings, port: int) -> Iterator[Process]:
+    def _running(
+        self, name: str, command: list[str], settings: Settings, port: int, *, niced: bool = False
+    ) -> Iterator[Process]:
         log = self._folder / f"{name}.log"
         environment = clean_environment() | settings.to_environment() | self._store.environment
         with log.open("wb") as file:
             top = psutil.Popen(
-                [sys.executable, "-P", "-m", "worker.cli", *command],
+                [*(NICE if niced else ()), sys.executable, "-P", "-m", "worker.cli", *command],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,

@@ -94,7 +94,7 @@ def _stray(
 ) -> Iterator[str]:
     for path, place in places.items():
         if place is None:
-            if path != layout.current:
+            if path not in (layout.current, layout.description(generation)):
                 yield path
         elif place.key not in sources or place.generation != generation or place.bucket != bucket:
             yield path

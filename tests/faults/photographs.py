@@ -1,9 +1,16 @@
 """Small photographs to upload, each unlike all others, from a seed; and those that the injected faults know."""
 
+from collections.abc import Iterator
 from io import BytesIO
+from itertools import count
 
 import numpy as np
 from PIL import Image
+
+from tests.conftest import REPOSITORY
+
+SHARED = REPOSITORY.parent / "shared" / "photos" / "coco_train2017"
+"""Real photographs, which are not part of the project."""
 
 TILES = 8
 SIZE = (96, 64)
@@ -14,6 +21,13 @@ def photograph(seed: int, size: tuple[int, int] = SIZE) -> bytes:
     chance = np.random.default_rng(seed)
     tiles = chance.integers(0, 256, (TILES, TILES, 3), np.uint8)
     return _jpeg(Image.fromarray(tiles, "RGB").resize(size, Image.Resampling.NEAREST))
+
+
+def photographs(seed: int) -> Iterator[bytes]:
+    """Real photographs without end, where there are some, each time with other bytes behind the picture; or others."""
+    files = [path.read_bytes() for path in sorted(SHARED.glob("*.jpg"))]
+    for number in count(seed):
+        yield files[number % len(files)] + number.to_bytes(8) if files else photograph(number)
 
 
 def marked(mark: str, seed: int = 0) -> bytes:

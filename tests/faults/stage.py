@@ -161,15 +161,23 @@ class Stage:
         given = {name[len(prefix) :].lower(): value for name, value in environment.items() if name.startswith(prefix)}
         return load_settings(**given)
 
-    def worker(self, *, wait: bool = True, settings: Mapping[str, object] | None = None, **more: object) -> Program:
-        """Start a worker; by default wait until it takes messages."""
-        name = f"worker-{len(self.programs)}"
-        program = Program(
-            name, ["-m", "worker.cli", "worker"], self.environment(**(settings or {}), **more), self.folder
-        )
-        self.programs.append(program)
+    def worker(
+        self, *queues: str, wait: bool = True, settings: Mapping[str, object] | None = None, **more: object
+    ) -> Program:
+        """Start a worker, of all queues unless some are named; by default wait until it takes messages."""
+        command = ["worker", *(("--queues", ",".join(queues)) if queues else ())]
+        program = self._start("worker", command, self.environment(**(settings or {}), **more))
         if wait:
             self.until_ready(program)
+        return program
+
+    def backfill(self, *options: str, **settings: object) -> Program:
+        """Start a backfill of the whole bucket."""
+        return self._start("backfill", ["backfill", f"s3://{self.bucket}", *options], self.environment(**settings))
+
+    def _start(self, name: str, command: list[str], environment: Mapping[str, str]) -> Program:
+        program = Program(f"{name}-{len(self.programs)}", ["-m", "worker.cli", *command], environment, self.folder)
+        self.programs.append(program)
         return program
 
     def until_ready(self, program: Program, seconds: float = 60) -> None:
@@ -177,7 +185,7 @@ class Stage:
 
         def ready() -> object:
             assert program.alive, f"{program.name} ended:\n{program.tail()}"
-            return re.search("takes messages from .*uploads", program.text())
+            return re.search("ready: takes messages from", program.text())
 
         self.wait(ready, seconds, f"{program.name} is ready")
 
