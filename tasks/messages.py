@@ -1,9 +1,9 @@
 """What travels through the queue: JSON, versioned, never a URL. And the queue, as a Protocol."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from tasks.records import ImageRef
 from tasks.redo import Redo
@@ -94,6 +94,14 @@ class TagMessage:
         return cls(tuple(map(_ref, refs)), generation, name or new_id(), tries, again, run, stored, redo)
 
 
+class Send(NamedTuple):
+    """A message to publish, at once or so many seconds from now."""
+
+    message: TagMessage
+    queue: str
+    delay: float = 0.0
+
+
 class Queue(Protocol):
     """Where messages wait. Every message has an entry in the ledger from before it is published until it is done."""
 
@@ -112,6 +120,21 @@ class Queue(Protocol):
 
         Raises:
             Unavailable: the queue does not answer.
+        """
+
+    def succeed(self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int]) -> None:
+        """Enter other messages in a message's place and strike it, in one step, then publish them.
+
+        If it was struck before, nothing happens: whoever did that has passed on what was left. So of a run's images
+        each is counted once, however often a message is delivered.
+
+        Args:
+            message: which; one of a run.
+            sends: what is still to be done of it.
+            counts: what became of those that ended.
+
+        Raises:
+            Unavailable: the queue does not answer; may be repeated.
         """
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:

@@ -14,7 +14,7 @@ from typing import Protocol
 from tasks.describe import Provenance, blank, unfinished
 from tasks.errors import Conflict, Crashed, Unavailable, Vanished
 from tasks.jobs import Delivery
-from tasks.messages import SUSPECTS, Queue, TagMessage
+from tasks.messages import SUSPECTS, Queue, Send, TagMessage
 from tasks.observe import Observer
 from tasks.ports import Store
 from tasks.publish import Publisher
@@ -23,7 +23,6 @@ from tasks.redo import Redo
 from tasks.work import (
     OTHER_GENERATION_SECONDS,
     SOON_SECONDS,
-    Send,
     backoff,
     ended,
     log_outcome,

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from tasks.errors import StockmetaError, Unavailable
 from tasks.jobs import Delivery
-from tasks.messages import SUSPECTS, Queue, TagMessage, new_id
+from tasks.messages import SUSPECTS, Queue, Send, TagMessage, new_id
 from tasks.observe import Observer
 from tasks.records import ImageRef, Outcome
 from tasks.tag import Tagger
@@ -170,14 +170,6 @@ class Work:
             return None
 
 
-class Send(NamedTuple):
-    """A message to publish, at once or so many seconds from now."""
-
-    message: TagMessage
-    queue: str
-    delay: float = 0.0
-
-
 def successor(message: TagMessage, refs: tuple[ImageRef, ...], tries: int = 0) -> TagMessage:
     """Another message for some of its images."""
     return replace(message, refs=refs, id=new_id(), tries=tries, again=False)
@@ -199,6 +191,9 @@ def supersede(
 
     Raises `Unavailable` as `insist` does.
     """
+    if message.run is not None:
+        insist(lambda: queue.succeed(message, sends, counts or {}), stop)
+        return
     left = deque(sends)
 
     def publish() -> None:
@@ -210,7 +205,7 @@ def supersede(
                 queue.send(send.message, send.queue)
             # Not again when a later one fails: what was put off may be due, published and done by then.
             left.popleft()
-        queue.done(message, counts)
+        queue.done(message)
 
     insist(publish, stop)
 

@@ -1,10 +1,10 @@
 """A queue that keeps what it is given, for tests of what becomes of messages."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tasks.errors import Unavailable
-from tasks.messages import TagMessage
+from tasks.messages import Send, TagMessage
 from tasks.records import ImageRef
 
 
@@ -31,6 +31,16 @@ class KeptQueue:
         self._answer()
         self.struck.append(message.id)
         self.counted.update(counts or {})
+
+    def succeed(self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int]) -> None:
+        self._answer()
+        for one, queue, delay in sends:
+            if delay:
+                self.deferred.append((one, queue, delay))
+            else:
+                self.sent.append((one, queue))
+        self.struck.append(message.id)
+        self.counted.update(counts)
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:
         self._answer()

@@ -28,6 +28,7 @@ from tasks.shards import LANES
 from tasks.shards import Sweep as Listing
 from worker import console
 from worker.bulk_library import locate
+from worker.bulk_progress import shown
 from worker.key_list import KeySweep, read_keys
 from worker.library import Library
 from worker.queue.connection import redis_errors
@@ -113,7 +114,7 @@ def _run(here: Session, library: Library, options: Options, control: Control, ge
     crew = RedisCrew(here.client, state)
     with ExitStack() as stack:
         stack.callback(_quietly, lambda: crew.leave(name))
-        tell = stack.enter_context(_progress())
+        tell = stack.enter_context(shown())
         feeder = Feeder(feed, here.queue, crew, control, tell, here.check)
         return _backfill(library, options, generation, stored, feeder).run(name)
 
@@ -152,7 +153,14 @@ def _backfill(
     )
     publisher = Publisher(library.sidecars, library.layout, generation)
     return Backfill(
-        plan, library.source, publisher, reconciler, lambda: _sweep(library, options, generation, stored), feeder, tell
+        plan,
+        library.source,
+        publisher,
+        reconciler,
+        lambda: _sweep(library, options, generation, stored),
+        feeder,
+        tell,
+        asked=lambda: library.meter.total,
     )
 
 
@@ -260,7 +268,7 @@ def _same_library(heard: list[WorkerState], library: Library) -> None:
 
 def _dry_run(settings: Settings, library: Library, options: Options) -> Result:
     generation = options.generation or _would_fill(settings, library)
-    with _progress() as tell:
+    with shown() as tell:
         return _backfill(library, options, generation, _stored(library, generation), tell=tell).run("dry run")
 
 
@@ -312,20 +320,6 @@ def status(result: Result) -> int:
     last = result.passes[-1] if result.passes else None
     broken = last is None or (not last.complete and not last.sent)
     return NOT_ALL if result.rejected or result.not_ended or back or broken else OK
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
-    """Shows progress."""
-    notes: list[str | None] = [None]
-
-    def tell(progress: Progress) -> None:
-        if progress.note != notes[-1]:
-            notes[-1] = progress.note
-            if progress.note:
-                console.say(progress.note)
-
-    yield tell
 
 
 @contextmanager

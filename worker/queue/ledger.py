@@ -13,13 +13,13 @@ by Redis's clock, so that machines need not agree.
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from redis import Redis
 
-from tasks.messages import QUEUES, TagMessage
+from tasks.messages import QUEUES, Send, TagMessage
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,9 @@ RUN_SECONDS = 30 * 24 * 3600
 _ENTER = """
 local messages, target, publishing = KEYS[1], KEYS[2], KEYS[3]
 local id, body, delay, condition, publish = unpack(ARGV)
-if condition == 'new' then
+if condition == 'there' then
+  if redis.call('HEXISTS', messages, id) == 0 then return false end
+elseif condition == 'new' then
   -- Published already: whoever sends it again could not know.
   if redis.call('ZSCORE', target, id) and not redis.call('ZSCORE', publishing, id) then return false end
 elseif condition ~= '' then
@@ -67,6 +69,27 @@ for i = 3, #ARGV, 2 do redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1]) end
 redis.call('EXPIRE', KEYS[2], ARGV[2])
 """
 
+# A message of a run gives way to what is left of it in one step, and only once: delivered twice, it would otherwise
+# leave two messages for one image, which would be counted twice.
+_SUCCEED = """
+local messages, run, publishing = KEYS[1], KEYS[2], KEYS[3]
+local id, seconds, counts = ARGV[1], ARGV[2], tonumber(ARGV[3])
+if redis.call('HEXISTS', messages, id) == 0 then return false end
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+for i = 4 + 2 * counts, #ARGV, 4 do
+  local place, delay = KEYS[tonumber(ARGV[i + 2])], tonumber(ARGV[i + 3])
+  redis.call('ZADD', place, string.format('%.6f', now + delay), ARGV[i])
+  redis.call('HSET', messages, ARGV[i], ARGV[i + 1])
+  if delay == 0 then redis.call('ZADD', publishing, string.format('%.6f', now), ARGV[i]) end
+end
+for i = 3, #KEYS do redis.call('ZREM', KEYS[i], id) end
+redis.call('HDEL', messages, id)
+for i = 4, 3 + 2 * counts, 2 do redis.call('HINCRBY', run, ARGV[i], ARGV[i + 1]) end
+redis.call('EXPIRE', run, seconds)
+return string.format('%.6f', now)
+"""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -89,6 +112,7 @@ class Ledger:
         self._client = client
         self._enter = client.register_script(_ENTER)
         self._strike = client.register_script(_STRIKE)
+        self._succeed = client.register_script(_SUCCEED)
 
     def enter(self, message: TagMessage, queue: str) -> float | None:
         """Enter a message that is about to be published; returns the time, or `None` if it is published already."""
@@ -103,14 +127,32 @@ class Ledger:
         self._client.zrem(PUBLISHING, message.id)
 
     def defer(self, message: TagMessage, queue: str, seconds: float) -> None:
-        """Enter a message as one to be published so many seconds from now, wherever it was before."""
-        self._put(message, queue, DEFERRED, seconds)
+        """Enter a message as one to be published so many seconds from now, wherever it was before.
+
+        One of a run only if it is in the ledger: struck, it is counted, and so is what came of it.
+        """
+        self._put(message, queue, DEFERRED, seconds, condition="there" if message.run else "")
 
     def strike(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
         """Remove a message, and add to its run's counts; one that is not there does no harm, and counts nothing."""
         keys = [MESSAGES, run_key(message.run or ""), PUBLISHING, *PLACES]
         counted = [text for name, count in (counts or {}).items() for text in (name, str(count))]
         self._strike(keys=keys, args=[message.id, RUN_SECONDS, *(counted if message.run else ())])
+
+    def succeed(self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int]) -> float | None:
+        """Enter messages in the place of one of a run, and add to its run's counts; returns the time.
+
+        `None` if it was struck before; then nothing happens. What is to be published at once is noted as not published.
+        """
+        keys = [MESSAGES, run_key(message.run or ""), PUBLISHING, *PLACES]
+        args: list[str | float] = [message.id, RUN_SECONDS, len(counts)]
+        for count in counts.items():
+            args += count
+        for send in sends:
+            place = DEFERRED if send.delay else LEDGERS[send.queue]
+            args += [send.message.id, _body(send.message, send.queue), 1 + keys.index(place), send.delay]
+        now = self._succeed(keys=keys, args=args)
+        return None if now is None else float(now)
 
     def due(self, limit: int) -> list[Entry]:
         """Deferred messages whose time has come, earliest first, at most `limit`."""
@@ -136,7 +178,7 @@ class Ledger:
     def _put(
         self, message: TagMessage, queue: str, target: str, seconds: float = 0, condition: str = ""
     ) -> float | None:
-        body = json.dumps({"queue": queue, "message": message.to_dict()}, separators=(",", ":"))
+        body = _body(message, queue)
         keys = [MESSAGES, target, PUBLISHING, *(key for key in PLACES if key != target)]
         publish = int(target != DEFERRED)
         now = self._enter(keys=keys, args=[message.id, body, seconds, condition, publish])
@@ -173,6 +215,10 @@ def server_time(client: Redis) -> float:
     """Seconds since 1970 by the server's clock."""
     seconds, microseconds = client.time()
     return float(seconds) + float(microseconds) / 1e6
+
+
+def _body(message: TagMessage, queue: str) -> str:
+    return json.dumps({"queue": queue, "message": message.to_dict()}, separators=(",", ":"))
 
 
 def _entry(body: str, time: float) -> Entry:

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from celery import Celery
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tasks.messages import QUEUES, SENT, SUSPECT_TASK, SUSPECTS, TASK, TagMessage
+from tasks.messages import QUEUES, SENT, SUSPECT_TASK, SUSPECTS, TASK, Send, TagMessage
 from tasks.records import ImageRef
 from worker.queue.connection import redis_errors
 from worker.queue.ledger import Entry, Ledger
@@ -71,6 +71,20 @@ class RedisQueue:
         """Strike a message, published or put off, and add to its run's counts. Raises `Unavailable`."""
         with redis_errors("a message could not be struck from the ledger"):
             self._ledger.strike(message, counts or {})
+
+    def succeed(self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int]) -> None:
+        """Enter messages in the place of one of a run, strike it and count, in one step; then publish them.
+
+        Raises:
+            Unavailable: nothing happened, or all is entered and a sweeper will publish it. May be repeated.
+        """
+        for send in sends:
+            _check(send.queue)
+        with redis_errors("a message could not be passed on"):
+            entered = self._ledger.succeed(message, sends, counts)
+            for send in sends:
+                if not send.delay:
+                    self._publish(send.message, send.queue, entered)
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:
         """Count a failure of this content in this generation; returns how many within a week of each other.

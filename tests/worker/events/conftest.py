@@ -1,6 +1,6 @@
 """A queue that remembers, and a library's scope, for tests of what events become."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from tasks.errors import Unavailable
 from tasks.generation import Current
 from tasks.layout import Layout
-from tasks.messages import TagMessage
+from tasks.messages import Send, TagMessage
 from tasks.records import ImageRef
 from worker.events.intake import Intake, Scope, Tally
 
@@ -34,6 +34,9 @@ class Remembered:
         raise NotImplementedError
 
     def done(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
+        raise NotImplementedError
+
+    def succeed(self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int]) -> None:
         raise NotImplementedError
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:
