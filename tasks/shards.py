@@ -89,6 +89,7 @@ class Sweep:
 
     def __post_init__(self) -> None:
         self._lock = Lock()
+        self._sorts = False
         kinds: list[tuple[Side, Kind, str]] = [("done", "done", self.generation), ("failed", "failed", self.generation)]
         if self.stored is not None:
             kinds.append(("stored", "done", self.stored))
@@ -97,6 +98,9 @@ class Sweep:
 
     def __iter__(self) -> Iterator[Found]:
         """Everything, in no particular order. Raises `Unavailable`, `ConfigurationError` as the listings do."""
+        self._sorts = self.images is not None or self.library.source.order != self.library.sidecars.order
+        if self._sorts and self.sort is None:
+            raise ValueError("images that come in another order than their records have to be sorted")
         lanes = self.lanes if self.images is None else 1
         yield from in_lanes(Shard(self.library.prefix, frozenset({"images", *self._roots})), self._work, lanes)
         self.complete = True
@@ -111,9 +115,7 @@ class Sweep:
             images = self._listed(shard.prefix) if self.images is None else self.images
         order = self.library.sidecars.order
         images = self._owned(images)
-        if self.images is not None or self.library.source.order != order:
-            if self.sort is None:
-                raise ValueError("images that come in another order than their records have to be sorted")
+        if self._sorts and self.sort is not None:
             images = self.sort(images, order)
         records = {
             side: Listing(self._name(self.library.sidecars), self.library.sidecars.list(root + shard.prefix), root)
