@@ -17,6 +17,9 @@ from worker.images import embedded, formats, resize, upright
 _SAME_SHAPE = 0.02
 """Relative difference of two pictures' shapes that is still the same picture, beside a pixel of rounding."""
 
+_LONGEST_PADDED = 64 << 20
+"""Bytes; of larger AVIF files nothing is known."""
+
 _END = frozenset({0xDA, 0xD9})
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 
@@ -55,7 +58,7 @@ def read(start: Start, allowed: tuple[str, ...]) -> Header:
     if name == "JPEG" and not whole and not has_all_headers(data):
         raise Rejected(Reason.TRUNCATED, "the original's metadata go on beyond what is read of it")
     try:
-        with _opened(data, name) as image:
+        with _opened(_padded(start) if name == "AVIF" else data, name) as image:
             if _is_preview(image):
                 return Header()
             stored, turned = upright.stored_size(image), upright.upright(image)
@@ -89,6 +92,11 @@ def _opened(data: bytes, name: str) -> Image.Image:
     # What asks for metadata behind the picture would decode it.
     image.load = _refuse  # type: ignore[method-assign]  # of this one image
     return image
+
+
+def _padded(start: Start) -> bytes:
+    """As long as the whole file, which is what the parser of AVIF asks for before it looks at the boxes in front."""
+    return start.data.ljust(min(start.size, _LONGEST_PADDED), b"\0")
 
 
 def _webp(data: bytes) -> Image.Image:
