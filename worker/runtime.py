@@ -41,9 +41,6 @@ from worker.word_embeddings import embed_concepts, make_categorizers, make_revie
 
 logger = logging.getLogger(__name__)
 
-NO_MODEL = 32
-"""Pixels a side, where a decoder has to make some and nothing looks at them."""
-
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
@@ -229,8 +226,9 @@ def make_decoder(settings: Settings, encoder: Encoder, thumbnail: int = 0, *, me
 
 
 def make_thumbnailer(settings: Settings, size: int) -> DecoderPool:
-    """Decoder processes that nobody wants but thumbnails of, so that no model is loaded."""
-    return _decoder_pool(settings, Preprocess(NO_MODEL), size, metadata=False)
+    """Decoder processes of which nobody wants but thumbnails, so that no model has to say how it wants its pixels."""
+    # As large as the thumbnail: JPEGs are decoded at a scale that suits the pixels.
+    return _decoder_pool(settings, Preprocess(size), size, metadata=False)
 
 
 def _decoder_pool(settings: Settings, preprocess: Preprocess, thumbnail: int, *, metadata: bool) -> DecoderPool:
