@@ -83,6 +83,13 @@ class Progress:
         return sum(self.outcomes.values())
 
 
+def without_metadata(outcomes: Mapping[str, int]) -> dict[str, int]:
+    """Those outcomes that somebody may have to do something about."""
+    fine = {"failed/vanished"}
+    bad = ("rejected", "failed")
+    return {name: count for name, count in outcomes.items() if name.partition("/")[0] in bad and name not in fine}
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """Records without an image that were not removed, and why."""
@@ -149,5 +156,5 @@ class Result:
 
     @property
     def rejected(self) -> int:
-        """Images that ended as terminal records in this run."""
-        return sum(count for name, count in self.outcomes.items() if name.partition("/")[0] in ("rejected", "failed"))
+        """Images that ended without metadata in this run; those that were deleted meanwhile are not among them."""
+        return sum(without_metadata(self.outcomes).values())

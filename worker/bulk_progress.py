@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tasks.bulk import Progress
+from tasks.bulk import Progress, without_metadata
 from worker import console
 
 EVERY_SECONDS = 30.0
@@ -104,8 +104,7 @@ def lines(progress: Progress) -> list[Line]:
 
 def frequent(outcomes: Mapping[str, int], most: int = REASONS) -> str:
     """Outcomes without metadata, the most frequent first: `truncated 12, unreadable 3`."""
-    found = {name: count for name, count in outcomes.items() if name.partition("/")[0] in ("rejected", "failed")}
-    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    ranked = sorted(without_metadata(outcomes).items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{printable(name.partition('/')[2] or name)} {count:,}" for name, count in ranked[:most])
     more = sum(count for _, count in ranked[most:])
     return f"{shown}, others {more:,}" if more else shown
