@@ -20,6 +20,7 @@ from tasks.ports import Store
 from tasks.publish import Publisher
 from tasks.records import Image, ImageRef, Outcome, Status
 from tasks.redo import Redo
+from tasks.strays import ReadCurrent, nobody_knows, readdressed
 from tasks.work import (
     OTHER_GENERATION_SECONDS,
     SOON_SECONDS,
@@ -61,6 +62,7 @@ class Suspects:
         queue: counts failures, and takes what is left.
         observer: is told of every outcome.
         stop: set when this process is to end now.
+        current: reads which generations are written, as of a few seconds ago.
     """
 
     isolated: Isolated
@@ -69,6 +71,7 @@ class Suspects:
     queue: Queue
     observer: Observer
     stop: threading.Event
+    current: ReadCurrent = nobody_knows
 
     def run(self, message: TagMessage, delivery: Delivery) -> None:
         """See `tasks.jobs.Worker`."""
@@ -86,6 +89,8 @@ class Suspects:
         try:
             made = self.isolated.provenance()
             if message.generation not in (None, made.generation):
+                if stray := readdressed(message, self.current):
+                    return [Send(successor(stray, (ref,)), SUSPECTS)]
                 return [again._replace(delay=max(OTHER_GENERATION_SECONDS, again.delay))]
             outcome = self._attempt(ref, message, made)
         except (Unavailable, Conflict) as error:

@@ -17,6 +17,7 @@ from tasks.jobs import Delivery
 from tasks.messages import SUSPECTS, Queue, Send, TagMessage, new_id
 from tasks.observe import Observer
 from tasks.records import ImageRef, Outcome
+from tasks.strays import ReadCurrent, nobody_knows, readdressed
 from tasks.tag import Tagger
 from tasks.traffic import Meter, Nothing, Traffic
 
@@ -66,6 +67,7 @@ class Work:
         deadline: seconds that a message may take; what is left of it then goes back.
         closing: set when the process is to end soon.
         stop: set when it is to end now.
+        current: reads which generations are written, as of a few seconds ago.
         meter: tells what an image's thread has asked of stores; added to the run's counts.
     """
 
@@ -79,24 +81,32 @@ class Work:
     stop: threading.Event
     outage: Outage = field(default_factory=Outage)
     meter: Meter = field(default_factory=Nothing)
+    current: ReadCurrent = nobody_knows
 
     def run(self, message: TagMessage, delivery: Delivery) -> None:
         """See `tasks.jobs.Worker`."""
         again = delivery.redelivered or message.again
         self.observer.taken(delivery.queue, len(message.refs), delivery.waited, again=again)
         if message.generation not in (None, self.generation):
-            logger.info("left to a worker that makes it", extra={"generation": message.generation})
-            # Put off and published anew it looks like a first delivery; whoever makes it has to know that it is none.
-            left = replace(message, tries=message.tries + 1, again=again)
-            # Longer and longer: there may be nobody for it, and a whole backlog of such.
-            seconds = max(OTHER_GENERATION_SECONDS, backoff(message.tries))
-            insist(lambda: self.queue.put_off(left, delivery.queue, seconds), self.stop)
+            # Published anew it looks like a first delivery; whoever makes it has to know that it is none.
+            self._leave(replace(message, again=again), delivery.queue)
         elif again:
             self._split(message)
         else:
             outcomes, traffic = self._attempt(message, delivery.queue)
             self._pass_on(message, delivery.queue, outcomes, traffic)
             self.closing.wait(self.outage.after(outcomes))
+
+    def _leave(self, message: TagMessage, queue: str) -> None:
+        """Leave a message to a worker that makes its generation, as long as there may be one."""
+        if stray := readdressed(message, self.current):
+            supersede(self.queue, message, [Send(stray, queue)], self.stop)
+            return
+        logger.info("left to a worker that makes it", extra={"generation": message.generation})
+        left = replace(message, tries=message.tries + 1)
+        # Longer and longer: there may be nobody for it, and a whole backlog of such.
+        seconds = max(OTHER_GENERATION_SECONDS, backoff(message.tries))
+        insist(lambda: self.queue.put_off(left, queue, seconds), self.stop)
 
     def _attempt(self, message: TagMessage, queue: str) -> tuple[list[Outcome], Traffic]:
         attempts = self._together(lambda ref: self._attempt_one(ref, message, queue), message.refs)

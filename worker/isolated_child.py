@@ -13,6 +13,7 @@ from typing import IO
 
 from tasks.describe import unfinished
 from tasks.errors import ConfigurationError, Reason, StockmetaError
+from tasks.generation import join_generation
 from tasks.records import ImageRef, Outcome, Status
 from tasks.redo import Redo
 from worker import logs
@@ -34,6 +35,8 @@ def serve() -> None:
         library = open_library(settings)
         model = load_model(settings)
         model.judge.probe()
+        # Joined and not opened: started again while the pointer moves, it would open once more what was given up.
+        join_generation(library.sidecars, library.layout, model.provenance.generation)
         source, sidecars = _telling(library, answers)
         runtime = Runtime(settings, model, {source.bucket: source}, (sidecars, library.layout))
     except (StockmetaError, OSError) as error:

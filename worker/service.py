@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from celery import Celery
 
 from tasks.errors import Unavailable
-from tasks.generation import join_generation
+from tasks.generation import join_generation, read_current
 from tasks.jobs import Worker
 from tasks.messages import SUSPECTS
 from tasks.publish import Publisher
@@ -22,6 +22,7 @@ from tasks.suspects import Suspects
 from tasks.work import Work
 from worker import readiness
 from worker.children import SuspectsWorker
+from worker.events.generations import RecentCurrent
 from worker.http import HttpServer, make_app
 from worker.isolated import IsolatedProcess
 from worker.library import open_library
@@ -79,7 +80,8 @@ class WorkerService:
         self._id = uuid.uuid4().hex
         self._client = connect(settings)
         self._queue = RedisQueue(app, self._client)
-        self._library = open_library(settings)
+        library = self._library = open_library(settings)
+        self._current = RecentCurrent(lambda: read_current(library.sidecars, library.layout))
         self._tally = Tally()
         self._metrics = CountingMetrics(self._tally)
         self._metrics.count(self._library.meter)
@@ -126,6 +128,7 @@ class WorkerService:
             closing=self._closing,
             stop=self._stop,
             meter=self._library.meter,
+            current=self._current,
         )
 
     def _make_suspects(self) -> Suspects:
@@ -141,6 +144,7 @@ class WorkerService:
             queue=self._queue,
             observer=self._metrics,
             stop=self._stop,
+            current=self._current,
         )
 
     @property

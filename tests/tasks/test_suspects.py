@@ -8,6 +8,7 @@ import pytest
 
 from tasks.describe import Provenance, blank, unfinished
 from tasks.errors import Crashed, Reason, Unavailable
+from tasks.generation import Current
 from tasks.jobs import Delivery
 from tasks.layout import Layout
 from tasks.messages import SUSPECTS, TagMessage
@@ -201,6 +202,16 @@ def test_others_get_other_generations_and_libraries(suspects: Suspects, process:
     suspects.run(TagMessage((ImageRef("elsewhere", "a.jpg"),)), DELIVERY)
     assert process.asked == []
     assert len(queue.deferred) == 2
+
+
+def test_what_nobody_writes_any_more_goes_to_what_serves(
+    suspects: Suspects, process: Process, queue: KeptQueue
+) -> None:
+    old = TagMessage((REF,), "ba9876543210", tries=9)
+    replace(suspects, current=lambda: Current(MADE.generation)).run(old, DELIVERY)
+    [(stray, target)] = queue.sent
+    assert (stray.refs, stray.generation, target) == ((REF,), MADE.generation, SUSPECTS)
+    assert (process.asked, queue.struck) == ([], [old.id])
 
 
 def test_several_at_once_and_a_stop_between(suspects: Suspects, process: Process, queue: KeptQueue) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tasks.describe import Provenance, blank, unfinished
 from tasks.errors import Unavailable
+from tasks.generation import Current
 from tasks.jobs import Delivery
 from tasks.messages import BACKFILL, SUSPECTS, UPLOADS, TagMessage
 from tasks.observe import Silent
@@ -109,6 +110,25 @@ def test_a_bug_goes_where_it_harms_nobody(work: Work, queue: KeptQueue) -> None:
         ("internal_error 1", SUSPECTS, MADE.generation),
         ("internal_error 2", SUSPECTS, MADE.generation),
     ]
+
+
+def test_a_message_for_what_nobody_writes_any_more_goes_to_what_serves(
+    work: Work, queue: KeptQueue, told: Told
+) -> None:
+    old = message("a", generation="b" * 12, tries=9, stored="c" * 12)
+    replace(work, current=lambda: Current("b" * 12)).run(old, FRESH)
+    assert (len(queue.deferred), queue.sent, queue.struck) == (1, [], [])
+    replace(work, current=lambda: Current("d" * 12)).run(old, Delivery(BACKFILL, redelivered=True))
+    [(stray, target)] = queue.sent
+    assert (stray.refs, stray.generation, stray.stored, stray.again, target) == (
+        old.refs,
+        "d" * 12,
+        None,
+        True,
+        BACKFILL,
+    )
+    assert queue.struck == [old.id]
+    assert told.attempted == []
 
 
 @pytest.mark.parametrize(
