@@ -72,6 +72,10 @@ def next_steps(result: Result) -> tuple[str, ...]:
         steps.append("Run the same command again until it says that it is complete.")
     if result.not_ended:
         steps.append(f"{result.not_ended:,} images were sent and have not ended: look at stockmeta status.")
+    if left and left.unstored:
+        steps.append(
+            f"Of {left.unstored:,} images nothing is stored that could be scored: stockmeta backfill {library}"
+        )
     if any(kept.reason == "too_many" for kept in result.kept):
         steps.append("Look at the records without an image before you remove them with --max-orphans.")
     if result.rejected or (left and left.terminal):

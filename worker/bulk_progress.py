@@ -1,7 +1,10 @@
 """A bulk run as it goes on: some lines that change on a terminal, elsewhere a line every half minute."""
 
+import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from time import monotonic
 from typing import NamedTuple
 
@@ -31,8 +34,15 @@ class Line(NamedTuple):
 
 
 @contextmanager
-def shown() -> Iterator[Show]:
-    """What to call with each `Progress`, as often as one likes; what is shown ends with the block."""
+def shown(*, as_json: bool = False) -> Iterator[Show]:
+    """What to call with each `Progress`, as often as one likes; what is shown ends with the block.
+
+    Args:
+        as_json: for programs: one JSON object a line on standard error, at most one a second unless something is new.
+    """
+    if as_json:
+        yield Slowly(_line, to_json, every=1.0)
+        return
     terminal = console.stderr()
     if not terminal.is_terminal:
         yield Slowly(console.say)
@@ -44,17 +54,34 @@ def shown() -> Iterator[Show]:
 class Slowly:
     """Says a line now and then, and at once what is new: another pass or phase, and what somebody should look at."""
 
-    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = monotonic) -> None:
-        self._say, self._clock = say, clock
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        text: Callable[[Progress], str] | None = None,
+        *,
+        every: float = EVERY_SECONDS,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._say, self._text, self._every, self._clock = say, text or in_one_line, every, clock
         self._last: float | None = None
         self._before: tuple[object, ...] | None = None
 
     def __call__(self, progress: Progress) -> None:
         """See `Show`."""
         now, key = self._clock(), (progress.number, progress.phase, progress.note)
-        if self._last is None or key != self._before or now - self._last >= EVERY_SECONDS:
+        if self._last is None or key != self._before or now - self._last >= self._every:
             self._last, self._before = now, key
-            self._say(in_one_line(progress))
+            self._say(self._text(progress))
+
+
+def _line(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def to_json(progress: Progress) -> str:
+    """The same for programs: the fields of `Progress`, and how many images ended."""
+    return json.dumps(asdict(progress) | {"ended": progress.ended}, ensure_ascii=False)
 
 
 def in_one_line(progress: Progress) -> str:

@@ -83,6 +83,11 @@ class Settings(BaseSettings):
     s3_order: Literal["auto", "bytes", "path"] = "auto"
     """In which order the store lists keys: Amazon's by `bytes`, SeaweedFS by `path` component; auto: by its name."""
 
+    price_put: float = Field(0.005, ge=0)
+    """US dollars for 1,000 PUT or LIST requests, for reports and estimates; default: S3 Standard in us-east-1."""
+    price_get: float = Field(0.0004, ge=0)
+    """US dollars for 1,000 GET or HEAD requests."""
+
     concurrency: int = Field(8, ge=1)
     """Messages that a worker has in hand at once."""
     visibility_seconds: int = Field(3600, ge=1)

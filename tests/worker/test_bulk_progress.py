@@ -1,5 +1,6 @@
 """What is shown of a bulk run that goes on."""
 
+import json
 from dataclasses import replace
 from io import StringIO
 
@@ -93,7 +94,7 @@ def test_the_most_frequent_reasons_come_first() -> None:
 
 def test_a_log_gets_a_line_now_and_then_and_what_is_new_at_once() -> None:
     now, said = [0.0], list[str]()
-    slowly = Slowly(said.append, lambda: now[0])
+    slowly = Slowly(said.append, clock=lambda: now[0])
     for second in range(61):
         now[0] = float(second)
         slowly(PROGRESS)
@@ -111,6 +112,15 @@ def test_without_a_terminal_lines_go_to_standard_error(capsys: pytest.CaptureFix
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("stockmeta: pass 1, listing") == 1
+
+
+def test_programs_get_json(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown(as_json=True) as show:
+        show(replace(PROGRESS, note="\x1b[2J"))
+        show(PROGRESS)
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (first["phase"], first["ended"], first["counts"]["missing"]) == ("listing", 8_000, 9_000)
+    assert (first["note"], second["note"]) == ("\x1b[2J", None)
 
 
 def test_a_terminal_is_drawn_on_and_left_clean(monkeypatch: pytest.MonkeyPatch) -> None:
