@@ -12,20 +12,22 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from tasks.bulk import Counts, Kept, Progress, Result
+from tasks.bulk import Counts, Kept, Progress, Result, Unfinished
 from tasks.errors import Unavailable
 from tasks.feeder import Feeder, Stopped
 from tasks.merge import Found
 from tasks.orphans import Orphans, remove
 from tasks.ports import Store
 from tasks.publish import Publisher
-from tasks.reconcile import Reconciler, State, Verdict
+from tasks.reconcile import MARGIN_SECONDS, Reconciler, State, Verdict
 from tasks.records import ImageRef
 from tasks.traffic import Traffic
 
 logger = logging.getLogger(__name__)
 
 PASSES = 3
+NAMED = 1000
+"""Images that are named in a result, one by one."""
 TURN = 1000
 """Findings after which a listing that sends nothing tells how far it is."""
 
@@ -79,6 +81,7 @@ class _Tally:
     refused: Counter[str] = field(default_factory=Counter)
     both: int = 0
     looked: int = 0
+    unstored: int = 0
     sent: int = 0
     bytes: int = 0
     records: int = 0
@@ -109,6 +112,7 @@ class _Tally:
             orphans=states[State.ORPHAN],
             others=max(0, sweep.objects - images),
             looked=self.looked,
+            unstored=self.unstored,
             sent=self.sent,
             bytes=self.bytes,
             records=self.records,
@@ -151,6 +155,7 @@ class Backfill:
         self._notes: list[str] = []
         self._removed = 0
         self._kept: Counter[str] = Counter()
+        self._unfinished: dict[str, Unfinished] = {}
 
     def run(self, run: str) -> Result:
         """Work until nothing is found, or the operator ends it.
@@ -170,6 +175,10 @@ class Backfill:
         if feeder is not None:
             feeder.end()
         last = self._passes[-1] if self._passes else Counts()
+        if last.unstored:
+            self._notes.append(
+                f"{last.unstored} images need a backfill, since nothing is stored of them: stockmeta backfill"
+            )
         return Result(
             run=run,
             library=self._plan.library,
@@ -182,10 +191,11 @@ class Backfill:
             removed=self._removed,
             kept=tuple(Kept(reason, count) for reason, count in sorted(self._kept.items())),
             not_ended=feeder.left if feeder else 0,
-            converged=not interrupted and last.complete and not last.sent,
+            converged=not interrupted and last.complete and not last.sent and not last.unstored,
             interrupted=interrupted,
             dry_run=self._plan.dry_run,
             notes=tuple(dict.fromkeys(self._notes)),
+            unfinished=tuple(self._unfinished.values()),
         )
 
     def _run(self) -> None:
@@ -211,6 +221,7 @@ class Backfill:
         try:
             if feeder is not None:
                 feeder.begin(number, lambda: tally.counts(sweep), expected)
+            self._unfinished.clear()
             with Orphans() as orphans:
                 self._list(tally, sweep, orphans, first=number == 1 or redone is not None)
                 self._put_away(tally.counts(sweep), orphans)
@@ -238,7 +249,9 @@ class Backfill:
                 tally.add(verdict)
                 if verdict.state is State.ORPHAN:
                     orphans.add(verdict.found.key)
-                elif verdict.state in chosen and not (plan.stored_only and verdict.found.stored is None):
+                elif verdict.state in chosen and plan.stored_only and not self._is_stored(verdict.found):
+                    self._leave(verdict.found, tally)
+                elif verdict.state in chosen:
                     eligible += 1
                     if plan.sample is not None:
                         _draw(drawn, verdict, plan.sample, eligible)
@@ -250,6 +263,22 @@ class Backfill:
                     self._turn(tally, sweep)
         for verdict in drawn:
             self._give(verdict, tally)
+
+    def _is_stored(self, found: Found) -> bool:
+        """Whether something is stored of an image that was not surely replaced since."""
+        if found.stored is None or found.image is None:
+            return False
+        if found.image.modified is None or found.stored.modified is None:
+            return True
+        margin = 0.0 if self._source is self._publisher.sidecars else MARGIN_SECONDS
+        return found.image.modified <= found.stored.modified + margin
+
+    def _leave(self, found: Found, tally: _Tally) -> None:
+        """Leave an image that no stored embedding stands for to a backfill."""
+        tally.unstored += 1
+        if tally.unstored <= NAMED:
+            why = "nothing is stored of it" if found.stored is None else "what is stored is of an older content"
+            self._unfinished[found.key] = Unfinished(found.key, "missing", "needs_backfill", why)
 
     def _chosen(self, *, first: bool) -> frozenset[State]:
         """What is given to workers: after the first pass what was done again is done."""

@@ -22,6 +22,7 @@ class Counts:
         orphans: records without an image.
         others: objects of the listing that are no images.
         looked: images whose record was read to know.
+        unstored: images that were to be done and were not: nothing is stored of them, and no pixels are to be read.
         sent: images that were given to workers, or would be in a dry run.
         bytes: of the images that were sent.
         records: records of any kind that were listed.
@@ -40,6 +41,7 @@ class Counts:
     orphans: int = 0
     others: int = 0
     looked: int = 0
+    unstored: int = 0
     sent: int = 0
     bytes: int = 0
     records: int = 0

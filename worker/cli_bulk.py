@@ -1,4 +1,4 @@
-"""The commands that work through whole libraries: `stockmeta backfill`."""
+"""The commands that work through whole libraries: `stockmeta backfill` and `stockmeta rescore`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -41,6 +41,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Progress as JSON lines on 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(backfill)
+    app.command()(rescore)
 
 
 def backfill(
@@ -143,5 +144,76 @@ def backfill(
         inventory=inventory,
         report=report,
         as_json=as_json,
+    )
+    raise typer.Exit(command.run(settings, options))
+
+
+def rescore(
+    library: Library,
+    output: Output = None,
+    model: Model = None,
+    engine: Engine = None,
+    vocabulary: Vocabulary = None,
+    policy: Policy = None,
+    captioner: Captioner = None,
+    language: Language = None,
+    stored: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="The generation whose embeddings are scored: 12 hex digits, serving or previous; default: serving.",
+            metavar="G",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list and count.")] = False,
+    limit: Limit = None,
+    rate: Rate = None,
+    window: Window = 64,
+    lanes: Lanes = None,
+    generation: Generation = None,
+    promote: Promote = False,
+    report: Report = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a library again, with other words or another policy, from the embeddings in its sidecars or packs.
+
+    Fills another generation beside the one that serves, as a backfill does, and gives what a backfill would, bit for
+    bit, without reading the images. An image of which nothing is stored, or that was replaced since, is left to a
+    backfill, and named in the report. Refused where a backfill would see the images otherwise: with another model.
+
+    Exit status: 0 all done, 1 some need a backfill or did not end (the report says which), 2 wrong usage, or nothing
+    that is stored can be used, 130 or 143 interrupted.
+
+    \b
+    Examples:
+      stockmeta rescore photos/ --policy policy.toml
+      stockmeta rescore s3://photos --language en,ko --promote
+      stockmeta rescore s3://photos --vocabulary words.txt --limit 500
+      stockmeta rescore s3://photos --from previous --dry-run | jq .passes[0].missing
+    """  # noqa: D301 - \b keeps the lines of the examples apart
+    from worker.commands import rescore as command
+    from worker.commands.backfill import Options
+
+    settings = load_settings(
+        output=output,
+        model=model,
+        engine=engine,
+        vocabulary=vocabulary,
+        policy=policy,
+        captioner=captioner,
+        languages=language,
+    )
+    options = Options(
+        library,
+        dry_run=dry_run,
+        limit=limit,
+        rate=rate,
+        window=window,
+        lanes=lanes,
+        generation=generation,
+        promote=promote,
+        report=report,
+        as_json=as_json,
+        stored=stored,
     )
     raise typer.Exit(command.run(settings, options))

@@ -19,7 +19,7 @@ from tasks.bulk import Progress, Result
 from tasks.errors import ConfigurationError, Unavailable
 from tasks.feeder import Control, Feed, Feeder
 from tasks.generation import Current, promote, read_current
-from tasks.generations import read_description, reusable
+from tasks.generations import Sight
 from tasks.messages import BACKFILL
 from tasks.publish import Publisher
 from tasks.reconcile import Reconciler, State
@@ -34,6 +34,7 @@ from worker.library import Library
 from worker.queue.connection import redis_errors
 from worker.queue.heartbeat import WorkerState, workers
 from worker.queue.runs import FeederState, RedisCrew
+from worker.rescoring import require_stored, stored_for
 from worker.session import Session, session
 from worker.settings import Settings
 from worker.storage.local import LocalStore
@@ -52,6 +53,7 @@ class Options:
     Attributes:
         keys: a file with keys, or `-`; `null` if NUL ends them.
         rescore: whether only stored embeddings are scored again, where they may be.
+        stored: the generation that has them; default: the one that serves.
     """
 
     library: str
@@ -74,6 +76,7 @@ class Options:
     report: Path | None = None
     as_json: bool = False
     rescore: bool = False
+    stored: str | None = None
 
 
 def run(settings: Settings, options: Options) -> int:
@@ -107,7 +110,7 @@ def _check(options: Options) -> None:
 
 
 def _run(here: Session, library: Library, options: Options, control: Control, generation: str, name: str) -> Result:
-    stored = None if options.force else _stored(library, generation)
+    stored = _stored(library, options, generation)
     redo = _redo(options)
     feed = Feed(name, generation, options.window, options.rate, stored, redo)
     state = FeederState(library.source.bucket, generation, socket.gethostname(), os.getpid())
@@ -135,7 +138,7 @@ def _backfill(
         only=_chosen(options),
         limit=options.limit,
         sample=options.sample,
-        remove=whole and everything,
+        remove=whole and everything and not options.rescore,
         max_orphans=options.max_orphans,
         once=options.keys is not None,
         dry_run=options.dry_run,
@@ -196,13 +199,11 @@ def _redo(options: Options) -> Redo | None:
     return Redo("failed", time.time()) if options.retry_failed or options.only == "failed" else None
 
 
-def _stored(library: Library, generation: str) -> str | None:
+def _stored(library: Library, options: Options, generation: str, sight: Sight | None = None) -> str | None:
     """The generation whose stored embeddings may be scored again for this one, if any."""
-    serving = read_current(library.sidecars, library.layout).serving
-    if serving is None or serving == generation:
-        return None
-    new, old = (read_description(library.sidecars, library.layout, each) for each in (generation, serving))
-    return serving if new and old and reusable(new.sight, old.sight) else None
+    if options.rescore:
+        return require_stored(library, generation, options.stored, sight)
+    return None if options.force else stored_for(library, generation, sight)
 
 
 def _generation(here: Session, library: Library, options: Options, control: Control) -> str | None:
@@ -267,27 +268,29 @@ def _same_library(heard: list[WorkerState], library: Library) -> None:
 
 
 def _dry_run(settings: Settings, library: Library, options: Options) -> Result:
-    generation = options.generation or _would_fill(settings, library)
+    generation, sight = (options.generation, None) if options.generation else _would_fill(settings, library)
+    stored = _stored(library, options, generation, sight)
     with shown() as tell:
-        return _backfill(library, options, generation, _stored(library, generation), tell=tell).run("dry run")
+        return _backfill(library, options, generation, stored, tell=tell).run("dry run")
 
 
-def _would_fill(settings: Settings, library: Library) -> str:
-    """The generation that a run would fill, as far as can be known without one."""
+def _would_fill(settings: Settings, library: Library) -> tuple[str, Sight | None]:
+    """The generation that a run would fill, as far as can be known without one, and what it sees if it is not there."""
     current = read_current(library.sidecars, library.layout)
     if settings.broker_url is not None:
         with session(settings) as here, suppress(Unavailable):
             found = _to_fill(current, {worker.generation for worker in _heard(here)}, None)
             if found is not None:
-                return found
+                return found, None
         found = current.filling or current.serving
         if found is not None:
             console.say(f"no worker is heard of; counting for generation {found}")
-            return found
+            return found, None
     # What our own worker would make is known only from the model itself.
     from worker.runtime import load_model
 
-    return load_model(settings).provenance.generation
+    made = load_model(settings).description
+    return made.generation, made.sight
 
 
 def _promoted(result: Result, library: Library, options: Options) -> Result:
@@ -319,7 +322,8 @@ def status(result: Result) -> int:
     back = sum(kept.count for kept in result.kept if kept.reason in ("too_many", "empty_listing", "unknown"))
     last = result.passes[-1] if result.passes else None
     broken = last is None or (not last.complete and not last.sent)
-    return NOT_ALL if result.rejected or result.not_ended or back or broken else OK
+    unstored = last is not None and last.unstored
+    return NOT_ALL if result.rejected or result.not_ended or back or broken or unstored else OK
 
 
 @contextmanager
