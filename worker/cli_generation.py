@@ -176,3 +176,31 @@ def drop(
     raise typer.Exit(
         generation.run_drop(load_settings(library=library, output=output), names[0], yes=yes, dry_run=dry_run)
     )
+
+
+@app.command()
+def pack(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"{WHERE}, and {WHICH} The serving one by default.", metavar="[LIBRARY] [G]"),
+    ] = None,
+    output: Output = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would be written.")] = False,
+) -> None:
+    """Copy what a re-score needs of a generation into few large files, so that it saves a request an image.
+
+    All images of the bucket are packed, whatever prefix is given. Run again, it writes what has changed since; killed,
+    it goes on. The sidecars stay as they are, and count for more wherever a pack is outdated or broken.
+
+    Exit status: 0 all packed, 1 some sidecars cannot be packed (they are named), 2 wrong usage.
+
+    \b
+    Examples:
+      stockmeta generation pack s3://photos
+      stockmeta generation pack s3://photos previous --dry-run
+    """  # noqa: D301 - \b keeps the lines of the examples apart
+    from worker.commands import pack as command
+
+    library, names = split(words or (), 0, 1)
+    settings = load_settings(library=library, output=output)
+    raise typer.Exit(command.run(settings, names[0] if names else None, dry_run=dry_run))
