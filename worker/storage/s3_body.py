@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import FlexibleChecksumError
 
-from tasks.errors import Reason, Rejected
+from tasks.errors import Reason, Rejected, Unavailable
 from worker.storage.s3_errors import BROKEN_OFF
 
 PART = 16 << 20
@@ -67,6 +67,30 @@ def read_body(
             time.sleep(random.uniform(0, PAUSE * 2**tries))  # noqa: S311 - a pause, no secret
         else:
             return b"".join(parts), response
+
+
+def read_range(get: Callable[..., Any], etag: str, begin: int, attempts: int, received: Callable[[int], None]) -> bytes:
+    """At most `PART` bytes from `begin` on, of the object with this ETag; the arguments are those of `read_body`.
+
+    Raises:
+        Unavailable: the store does not know ranges.
+    """
+    tries = 1
+    while True:
+        response = get(IfMatch=etag, Range=f"bytes={begin}-{begin + PART - 1}")
+        try:
+            with closing(response["Body"]) as body:
+                if not str(response.get("ContentRange", "")).startswith(f"bytes {begin}-"):
+                    raise Unavailable("the store sends whole objects where a range is asked for")
+                data: bytes = body.read()
+        except BROKEN_OFF:
+            if tries >= attempts:
+                raise
+            time.sleep(random.uniform(0, PAUSE * 2**tries))  # noqa: S311 - a pause, no secret
+            tries += 1
+        else:
+            received(len(data))
+            return data
 
 
 def size(response: Any) -> int:
