@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from tasks.bulk import Counts
+from tasks.packs import ROWS
+from tasks.reading import START
 from tasks.traffic import Traffic
 
 Way = Literal["tag", "rendition", "rescore", "packed"]
@@ -17,9 +19,15 @@ PAGE = 1000
 
 PER_IMAGE: Mapping[Way, Traffic] = {
     "tag": Traffic(get=4, head=2, put=1),
+    "rendition": Traffic(get=5, head=2, put=1),
     "rescore": Traffic(get=1, head=1, put=1),
+    "packed": Traffic(head=1, put=1),
 }
-"""Requests for one image that has no record yet, where nothing goes wrong. Those for a whole pack are not in it."""
+"""Requests for one image that has no record yet, where nothing goes wrong.
+
+Beyond that a pack costs a HEAD and a GET for `tasks.packs.ROWS` images, and an image without the rendition that is looked
+for one GET more than one that is tagged.
+"""
 
 MEANINGS: Mapping[Way, str] = {
     "tag": "images are read and tagged",
@@ -106,7 +114,8 @@ def work_of(way: Way, images: int, size: int, record_bytes: int = RECORD_BYTES) 
         size: bytes that are read of them altogether.
         record_bytes: of one record, as it is written.
     """
-    return PER_IMAGE[way] * images + Traffic(read=size, written=images * record_bytes)
+    packs = Traffic(get=1, head=1) * (-(-images // ROWS) if way == "packed" else 0)
+    return PER_IMAGE[way] * images + packs + Traffic(read=size, written=images * record_bytes)
 
 
 def estimate(
@@ -129,7 +138,7 @@ def estimate(
         record_bytes: of a record, if measured.
     """
     images = counts.sent
-    size = counts.bytes if way == "tag" else images * (record_bytes or RECORD_BYTES)
+    size = _read(way, counts, record_bytes or RECORD_BYTES)
     seconds = images / pace.per_second if pace and pace.per_second > 0 else None
     time = f"Time: {pace.per_second:g} images a second, {pace.source}." if pace else "Time: no pace is known."
     if not billed:
@@ -157,11 +166,20 @@ def requests_text(traffic: Traffic) -> str:
     return ", ".join(f"{count:,} {name.upper()}" for name, count in names.items() if count) or "none"
 
 
+def _read(way: Way, counts: Counts, record_bytes: int) -> int:
+    """Bytes that workers read."""
+    if way == "tag":
+        return counts.bytes
+    if way == "rendition":
+        return min(counts.bytes, counts.sent * START)
+    return counts.sent * record_bytes
+
+
 def _bytes_basis(way: Way, record_bytes: int | None) -> str:
     record = f"{record_bytes:,} bytes a record, measured here" if record_bytes else f"{RECORD_BYTES:,} bytes a record"
     read = {
         "tag": "what the listing says of the images",
-        "rendition": "not known beforehand for renditions; counted as a record each",
+        "rendition": f"at most {START >> 10} KiB of each original; renditions come on top, whose sizes are not known",
         "rescore": "a record each",
         "packed": "about a record each",
     }

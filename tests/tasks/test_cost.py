@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 
 from tasks.bulk import Counts
-from tasks.cost import PAGE, PER_IMAGE, Estimate, Pace, Prices, estimate, listing_of, pages, requests_text
+from tasks.cost import PAGE, PER_IMAGE, Estimate, Pace, Prices, estimate, listing_of, pages, requests_text, work_of
 from tasks.describe import Describer, Provenance
 from tasks.errors import Rejected
 from tasks.generations import Description, Sight, describe
 from tasks.inference import Inference, Judge
 from tasks.layout import Layout
-from tasks.ports import Decoded
+from tasks.packs import Manifest, Row, Shard, manifest_key, prefix, write_shard
+from tasks.ports import Decoded, Start
 from tasks.publish import Publisher
-from tasks.records import ImageRef, Status
+from tasks.records import ImageRef, Record, Status
+from tasks.renditions import Renditions
 from tasks.rescore import Rescorer
+from tasks.stored import stored_in
 from tasks.tag import Tagger
 from tasks.traffic import OPERATIONS, Traffic, divided
 from taxonomy.choose import Chooser
@@ -29,7 +32,7 @@ from taxonomy.score import Scorer
 from tests.conftest import jpeg
 from worker.captioners.composed import ComposedCaptioner
 from worker.encoders.fake import FakeEncoder
-from worker.images.decode import decode
+from worker.images.decode import Limits, decode
 from worker.storage import counted
 from worker.storage.counted import CountedStore, Meter
 from worker.storage.memory import MemoryStore
@@ -44,10 +47,10 @@ PRICES = Prices()
 class Inline:
     """Decodes where it is called."""
 
-    def submit(self, body: bytes | Path) -> "Future[Decoded]":
+    def submit(self, body: bytes | Path, original: Start | None = None) -> "Future[Decoded]":
         future: Future[Decoded] = Future()
         try:
-            future.set_result(decode(body, FakeEncoder.preprocess))
+            future.set_result(decode(body, FakeEncoder.preprocess, Limits(), original=original))
         except Rejected as error:
             future.set_exception(error)
         return future
@@ -64,6 +67,7 @@ class Library:
     source: CountedStore
     sidecars: CountedStore
     make: Callable[[str], Tagger]
+    renditions: Renditions | None = None
 
     def asked(self, act: Callable[[], object]) -> Traffic:
         before = self.meter.total
@@ -72,14 +76,14 @@ class Library:
 
     def tag(self, generation: str, stored: str | None = None) -> Traffic:
         """Tag all images, as a backfill sends them."""
-        tagger = self.make(generation)
+        tagger = replace(self.make(generation), renditions=self.renditions)
 
         def work() -> None:
             for key, etag in etags.items():
                 ref = ImageRef("photos", key, etag if stored else None)
                 assert tagger.attempt(ref, stored=stored).record.status is Status.TAGGED
 
-        etags = {stat.key: stat.etag for stat in self.source.list()}
+        etags = {stat.key: stat.etag for stat in self.source.list("originals/")}
         return self.asked(work)
 
 
@@ -88,7 +92,9 @@ def library() -> Iterator[Library]:
     meter = Meter()
     images = MemoryStore("photos")
     for number in range(IMAGES):
-        images.put(f"{number}.jpg", jpeg(f"#{number}0{number}f40"), if_match=None)
+        key, color = f"originals/{number}.jpg", f"#{number}0{number}f40"
+        images.put(key, jpeg(color, (600, 400)), if_match=None)
+        images.put(key.replace("originals", "previews"), jpeg(color, (300, 200)), if_match=None)
     source, sidecars = CountedStore(images, meter), CountedStore(MemoryStore("out"), meter)
     layout, encoder = Layout(""), FakeEncoder()
     embeddings = encoder.encode_texts([concept.label for concept in VOCABULARY.concepts])
@@ -126,6 +132,30 @@ def test_an_image_that_is_scored_again_costs_what_is_said(library: Library) -> N
     assert requests(library.tag(NEW, stored=OLD)) == requests(PER_IMAGE["rescore"] * IMAGES)
 
 
+def test_an_image_with_a_rendition_costs_what_is_said(library: Library) -> None:
+    found = replace(library, renditions=Renditions("previews/{below}.jpg")).tag(OLD)
+    assert requests(found) == requests(PER_IMAGE["rendition"] * IMAGES)
+    missing = replace(library, renditions=Renditions("nowhere/{below}.jpg")).tag(NEW)
+    assert requests(missing) == requests((PER_IMAGE["tag"] + Traffic(get=1)) * IMAGES)
+
+
+def test_an_image_that_is_packed_costs_what_is_said(library: Library) -> None:
+    library.tag(OLD)
+    rows = []
+    for stat in library.source.list("originals/"):
+        found = library.sidecars.read(Layout("").done(OLD, ImageRef("photos", stat.key)))
+        stored = found and stored_in(Record.from_json(found[0]))
+        assert found and stored
+        rows.append(Row(stored, found[1]))
+    keys = [row.stored.image.key for row in rows]
+    shard = Shard("a.zip", keys[0], keys[-1], IMAGES, 1)
+    library.sidecars.put(f"{prefix(Layout(''), OLD, 'photos')}a.zip", write_shard(rows), if_match=None)
+    manifest = Manifest(OLD, "photos", "bytes", (shard,))
+    library.sidecars.put(manifest_key(Layout(""), OLD, "photos"), manifest.to_json(), if_match=None)
+    rescored = library.tag(NEW, stored=OLD)
+    assert requests(rescored) == requests(work_of("packed", IMAGES, 0)), "one shard is read"
+
+
 def test_what_is_done_is_cheaper(library: Library) -> None:
     first = library.tag(OLD)
     again = library.tag(OLD)
@@ -139,11 +169,11 @@ def test_a_listing_costs_what_is_said(library: Library) -> None:
 
     def listed() -> None:
         for images in (library.source.list(),):
-            assert len(list(images)) == IMAGES
+            assert len(list(images)) == 2 * IMAGES
         for kind in ("done", "failed"):
             list(library.sidecars.list(layout.prefix(kind, OLD, "photos")))  # type: ignore[arg-type] - both are kinds
 
-    assert requests(library.asked(listed)) == requests(listing_of(IMAGES, IMAGES))
+    assert requests(library.asked(listed)) == requests(listing_of(2 * IMAGES, IMAGES))
 
 
 def requests(traffic: Traffic) -> dict[str, int]:
