@@ -25,8 +25,8 @@ PER_IMAGE: Mapping[Way, Traffic] = {
 }
 """Requests for one image that has no record yet, where nothing goes wrong.
 
-Beyond that a pack costs a HEAD and a GET for `tasks.packs.ROWS` images, and an image without the rendition that is looked
-for one GET more than one that is tagged.
+Beyond that a pack costs a HEAD and a GET for `tasks.packs.ROWS` images, and an image whose rendition is missing one GET
+more than one that is tagged.
 """
 
 MEANINGS: Mapping[Way, str] = {
