@@ -1,47 +1,42 @@
 """`stockmeta backfill`: brings a library up to date, and ends."""
 
 import os
-import signal
 import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-import msgspec
-
 from tasks.backfill import EVERY, UNDONE, Backfill, Plan, Sweep
 from tasks.bulk import Progress, Result
+from tasks.cost import Way
 from tasks.errors import ConfigurationError, Unavailable
 from tasks.feeder import Control, Feed, Feeder
-from tasks.generation import Current, promote, read_current
+from tasks.generation import promote, read_current
 from tasks.generations import Sight
-from tasks.messages import BACKFILL
 from tasks.publish import Publisher
 from tasks.reconcile import Reconciler, State
 from tasks.redo import Redo
-from tasks.shards import LANES
-from tasks.shards import Sweep as Listing
 from worker import console
+from worker.bulk_estimate import estimated, heard_pace, measure
+from worker.bulk_generation import expected, to_fill
 from worker.bulk_library import locate
 from worker.bulk_progress import shown
+from worker.bulk_told import told
+from worker.inventory import Inventory
 from worker.key_list import KeySweep, read_keys
 from worker.library import Library
-from worker.queue.connection import redis_errors
-from worker.queue.heartbeat import WorkerState, workers
 from worker.queue.runs import FeederState, RedisCrew
 from worker.rescoring import require_stored, stored_for
 from worker.session import Session, session
 from worker.settings import Settings
-from worker.storage.local import LocalStore
-
-OK, NOT_ALL = 0, 1
-POLL_SECONDS = 0.2
-SAY_SECONDS = 60.0
+from worker.stopping import signals
+from worker.sweeps import open_inventory, open_sweep
 
 Only = Literal["missing", "stale", "failed"]
 
@@ -83,21 +78,23 @@ def run(settings: Settings, options: Options) -> int:
     """Bring a library up to date; returns the exit status. Raises `ConfigurationError`, `Unavailable`."""
     _check(options)
     settings, library = locate(settings, options.library)
+    inventory = options.inventory and open_inventory(options.inventory, library, settings)
+    listed = partial(_sweep, library, options, inventory or None)
     if options.dry_run:
-        return _told(_dry_run(settings, library, options))
-    control, name = Control(), uuid.uuid4().hex
-    with _signals(control) as received:
-        with session(settings, open_new=True) as here:
-            generation = _generation(here, library, options, control)
-            result = None
+        return _dry_run(settings, library, options, listed)
+    control, result = Control(), None
+    with signals(control) as received:
+        # One that is named is there already: no worker has to open another.
+        with session(settings, open_new=options.generation is None) as here:
+            generation = to_fill(here, library, options.generation, control)
             if generation is not None:
-                result = _run(here, library, options, control, generation, name)
-            # Below the block our own worker ends what it has in hand, and goes.
-        if result is None:
-            return 128 + (received or [signal.SIGTERM])[0]
-        result = _promoted(result, library, options)
-        status = _told(result)
-    return 128 + received[0] if result.interrupted and received else status
+                result = _run(here, library, options, control, generation, listed)
+            # Where this block ends our own worker ends what it has in hand, and goes.
+        status = 0 if result is None else told(_promoted(result, library, options), library, settings, options.report)
+    if received and (result is None or result.interrupted):
+        console.say("interrupted; run the same command again to go on")
+        return 128 + received[0]
+    return status
 
 
 def _check(options: Options) -> None:
@@ -109,24 +106,31 @@ def _check(options: Options) -> None:
         raise ConfigurationError("say --keys or --inventory, not both")
 
 
-def _run(here: Session, library: Library, options: Options, control: Control, generation: str, name: str) -> Result:
+def _run(
+    here: Session,
+    library: Library,
+    options: Options,
+    control: Control,
+    generation: str,
+    listed: Callable[[str, str | None], Sweep],
+) -> Result:
     stored = _stored(library, options, generation)
-    redo = _redo(options)
-    feed = Feed(name, generation, options.window, options.rate, stored, redo)
+    name = uuid.uuid4().hex
+    feed = Feed(name, generation, options.window, options.rate, stored, _redo(options))
     state = FeederState(library.source.bucket, generation, socket.gethostname(), os.getpid())
     crew = RedisCrew(here.client, state)
     with ExitStack() as stack:
         stack.callback(_quietly, lambda: crew.leave(name))
         tell = stack.enter_context(shown())
         feeder = Feeder(feed, here.queue, crew, control, tell, here.check)
-        return _backfill(library, options, generation, stored, feeder).run(name)
+        return _backfill(library, options, generation, partial(listed, generation, stored), feeder).run(name)
 
 
 def _backfill(
     library: Library,
     options: Options,
     generation: str,
-    stored: str | None,
+    sweep: Callable[[], Sweep],
     feeder: Feeder | None = None,
     tell: Callable[[Progress], None] | None = None,
 ) -> Backfill:
@@ -160,20 +164,21 @@ def _backfill(
         library.source,
         publisher,
         reconciler,
-        lambda: _sweep(library, options, generation, stored),
+        sweep,
         feeder,
         tell,
         asked=lambda: library.meter.total,
     )
 
 
-def _sweep(library: Library, options: Options, generation: str, stored: str | None) -> Sweep:
+def _sweep(
+    library: Library, options: Options, inventory: Inventory | None, generation: str, stored: str | None
+) -> Sweep:
     """A passage through the library."""
     if options.keys is not None:
         file = sys.stdin.buffer if options.keys == "-" else _opened(Path(options.keys))
         return KeySweep(library, read_keys(file, null=options.null), stored=stored is not None)
-    lanes = options.lanes or (1 if isinstance(library.source, LocalStore) else LANES)
-    return Listing(library, generation, stored, lanes)
+    return open_sweep(library, generation, stored, options.lanes, inventory)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -206,91 +211,24 @@ def _stored(library: Library, options: Options, generation: str, sight: Sight | 
     return None if options.force else stored_for(library, generation, sight)
 
 
-def _generation(here: Session, library: Library, options: Options, control: Control) -> str | None:
-    """The generation to fill: the one that is named, or that workers make; `None` if the run is ended before.
-
-    Raises:
-        ConfigurationError: nobody could ever make it.
-        Unavailable: our own worker ended.
-    """
-    said = time.monotonic() - SAY_SECONDS + 5.0
-    while not control.stop.is_set():
-        here.check()
-        heard = _heard(here)
-        if heard:
-            _same_library(heard, library)
-        current = read_current(library.sidecars, library.layout) if heard or options.generation else Current()
-        if found := _to_fill(current, {worker.generation for worker in heard}, options.generation):
-            _can_make(here, heard, found)
-            return found
-        if options.generation is not None and (here.worker is None or heard):
-            raise ConfigurationError(
-                f"--generation {options.generation}: it neither serves nor is being filled; "
-                "start a worker that makes it with --open-generation"
-            )
-        if here.worker is None and time.monotonic() - said > SAY_SECONDS:
-            console.say("no worker is heard of that takes backfills; waiting for one: stockmeta worker --library ...")
-            said = time.monotonic()
-        control.stop.wait(POLL_SECONDS)
-    return None
-
-
-def _heard(here: Session) -> list[WorkerState]:
-    """Workers that take backfills and say what they make."""
-    with redis_errors("the workers could not be asked"):
-        return [worker for worker in workers(here.client) if worker.generation and BACKFILL in worker.queues]
-
-
-def _to_fill(current: Current, made: set[str], named: str | None) -> str | None:
-    """The one that is named if it is kept, else what workers make of those that are kept, the newest first."""
-    kept = [generation for generation in (current.filling, current.serving) if generation is not None]
-    if named is not None:
-        return named if named in kept else None
-    return next((generation for generation in kept if generation in made), None)
-
-
-def _can_make(here: Session, heard: list[WorkerState], generation: str) -> None:
-    if here.worker is not None and heard and all(worker.generation != generation for worker in heard):
-        raise ConfigurationError(
-            f"--generation {generation}: with these settings a worker makes {heard[0].generation}; give the model, the "
-            "vocabulary, the policy and so on that it was made with"
-        )
-
-
-def _same_library(heard: list[WorkerState], library: Library) -> None:
-    """Raise `ConfigurationError` if no worker has these images."""
-    named = {worker.bucket for worker in heard}
-    if "" not in named and library.source.bucket not in named:
-        raise ConfigurationError(
-            f"the images lie in {library.source.bucket!r}, and workers have {', '.join(sorted(named))}: name their "
-            "library or a part of it; of a folder, the same one, with STOCKMETA_LIBRARY set as it is for them"
-        )
-
-
-def _dry_run(settings: Settings, library: Library, options: Options) -> Result:
-    generation, sight = (options.generation, None) if options.generation else _would_fill(settings, library)
-    stored = _stored(library, options, generation, sight)
+def _dry_run(settings: Settings, library: Library, options: Options, listed: Callable[[str, str | None], Sweep]) -> int:
+    found = expected(settings, library, options.generation)
+    sight = None if found.model is None else found.model.description.sight
+    stored = _stored(library, options, found.generation, sight)
     with shown() as tell:
-        return _backfill(library, options, generation, stored, tell=tell).run("dry run")
-
-
-def _would_fill(settings: Settings, library: Library) -> tuple[str, Sight | None]:
-    """The generation that a run would fill, as far as can be known without one, and what it sees if it is not there."""
-    current = read_current(library.sidecars, library.layout)
-    if settings.broker_url is not None:
-        with session(settings) as here, suppress(Unavailable):
-            found = _to_fill(current, {worker.generation for worker in _heard(here)}, None)
-            if found is not None:
-                return found, None
-        found = current.filling or current.serving
-        if found is not None:
-            console.say(f"no worker is heard of; counting for generation {found}")
-            return found, None
-    # What our own worker would make is known only from the model itself.
-    from worker.runtime import load_model
-
-    made = load_model(settings).description
-    return made.generation, made.sight
+        run = _backfill(library, options, found.generation, partial(listed, found.generation, stored), tell=tell)
+        result = run.run("dry run")
+        way: Way = "rescore" if stored else "rendition" if library.renditions else "tag"
+        pace, record_bytes = heard_pace(found.heard), None
+        if (
+            found.model is not None
+            and way != "rescore"
+            and (tried := measure(settings, found.model, library, run.first))
+        ):
+            pace, record_bytes = tried
+    return told(
+        result, library, settings, options.report, estimated(result, way, library, settings, pace, record_bytes)
+    )
 
 
 def _promoted(result: Result, library: Library, options: Options) -> Result:
@@ -305,49 +243,6 @@ def _promoted(result: Result, library: Library, options: Options) -> Result:
     how = f"stockmeta generation promote {generation}"
     note = f"generation {generation} is complete, and {current.serving} serves; to let the new one serve: {how}"
     return replace(result, notes=(*result.notes, note))
-
-
-def _told(result: Result) -> int:
-    """Give the report; returns the exit status."""
-    for note in result.notes:
-        console.say(note)
-    console.emit(msgspec.json.encode(result).decode())
-    if result.interrupted:
-        console.say("interrupted; run the same command again to go on")
-    return status(result)
-
-
-def status(result: Result) -> int:
-    """The exit status of a run that was not interrupted."""
-    back = sum(kept.count for kept in result.kept if kept.reason in ("too_many", "empty_listing", "unknown"))
-    last = result.passes[-1] if result.passes else None
-    broken = last is None or (not last.complete and not last.sent)
-    unstored = last is not None and last.unstored
-    return NOT_ALL if result.rejected or result.not_ended or back or broken or unstored else OK
-
-
-@contextmanager
-def _signals(control: Control) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM end the run, SIGUSR1 pauses it, SIGUSR2 has it go on; gives those that ended it."""
-    received: list[int] = []
-
-    def end(number: int, _: object) -> None:
-        received.append(number)
-        control.paused.clear()
-        control.stop.set()
-
-    actions = {
-        signal.SIGINT: end,
-        signal.SIGTERM: end,
-        signal.SIGUSR1: lambda *_: control.paused.set(),
-        signal.SIGUSR2: lambda *_: control.paused.clear(),
-    }
-    before = {number: signal.signal(number, action) for number, action in actions.items()}
-    try:
-        yield received
-    finally:
-        for number, action in before.items():
-            signal.signal(number, action)
 
 
 def _quietly(action: Callable[[], None]) -> None:
