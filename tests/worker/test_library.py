@@ -139,3 +139,26 @@ def test_settings_reach_the_store(seaweed: Server, monkeypatch: pytest.MonkeyPat
     assert list(library.source.list()) == []
     etag = library.sidecars.put("a", b"1", if_match=None)
     assert library.source.stat("a").etag == etag
+
+
+def test_renditions_are_no_images_of_the_library(folder: Path) -> None:
+    library = open_library(load_settings(library=str(folder), rendition="{dir}previews/{name}"))
+    assert library.owns("2024/a.jpg")
+    assert not library.owns("2024/previews/a.jpg")
+    assert opened(folder).owns("2024/previews/a.jpg")
+
+
+def test_renditions_among_the_outputs_are_refused(folder: Path) -> None:
+    settings = load_settings(library=str(folder), rendition=".stockmeta/{stem}_1000.jpg")
+    with pytest.raises(ConfigurationError, match="among the outputs"):
+        open_library(settings)
+    # Elsewhere it is a name like any other.
+    assert open_library(
+        load_settings(library=str(folder), output=str(folder.parent / "out"), rendition=settings.rendition)
+    )
+
+
+def test_a_template_that_is_none_is_said_with_the_settings() -> None:
+    with pytest.raises(ConfigurationError, match=r"previews/\{steam\}: \{steam\} is no placeholder"):
+        load_settings(rendition="previews/{steam}")
+    assert load_settings(rendition="").renditions is None

@@ -9,6 +9,7 @@ from tasks.generation import Current
 from tasks.layout import Layout
 from tasks.messages import TagMessage
 from tasks.records import ImageRef
+from tasks.renditions import Renditions
 from tests.worker.events.conftest import Remembered
 from worker.events.intake import GROUP, Drop, Intake, Scope, Tally
 
@@ -54,12 +55,14 @@ def test_each_generation_that_is_written_gets_a_message_of_its_own(scope: Scope,
         (ImageRef("stock", "photos/" + "x" * 2000 + ".jpg"), Drop.KEY),
         (ImageRef("stock", "photos/\ud800.jpg"), Drop.KEY),
         (ImageRef("stock", "photos/\0.jpg"), Drop.KEY),
+        (ImageRef("stock", "photos/2024/a_1000.jpg"), Drop.RENDITION),
     ],
 )
 def test_what_is_none_of_the_librarys_images_is_counted_and_dropped(
     queue: Remembered, ref: ImageRef, reason: Drop
 ) -> None:
-    scope = Scope("stock", "photos/", Layout("photos/.out/"), frozenset({"jpg"}))
+    renditions = Renditions("{stem}_1000.jpg", {"jpg"})
+    scope = Scope("stock", "photos/", Layout("photos/.out/"), frozenset({"jpg"}), renditions)
     tally = Tally()
     assert Intake(scope, queue, Current, tally).take([ref, ImageRef("stock", "photos/good.jpg")]) == 1
     assert queue.keys == ["photos/good.jpg"]
