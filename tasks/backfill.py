@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 PASSES = 3
 NAMED = 1000
 """Images that are named in a result, one by one."""
+FIRST = 16
 TURN = 1000
 """Findings after which a listing that sends nothing tells how far it is."""
 
@@ -134,6 +135,9 @@ class Backfill:
         feeder: gives images to workers; `None` in a dry run.
         tell: is told of a dry run's progress.
         asked: what this process has asked of S3 so far.
+
+    Attributes:
+        first: of a dry run, the first images that are to be done, for a trial.
     """
 
     def __init__(
@@ -151,6 +155,7 @@ class Backfill:
         self._plan, self._source, self._publisher = plan, source, publisher
         self._reconciler, self._sweep = reconciler, sweep
         self._feeder, self._tell = feeder, tell
+        self.first: list[ImageRef] = []
         self._passes: list[Counts] = []
         self._notes: list[str] = []
         self._removed = 0
@@ -290,6 +295,8 @@ class Backfill:
         tally.sent += 1
         tally.bytes += image.size
         if self._feeder is None:
+            if len(self.first) < FIRST:
+                self.first.append(ImageRef(self._source.bucket, image.key, image.etag))
             return
         feed = self._feeder.feed
         stored = feed.stored is not None and verdict.found.stored is not None

@@ -34,6 +34,10 @@ Generation = Annotated[
     str | None, typer.Option(help="The generation to fill; default: the one that workers make.", metavar="G")
 ]
 Promote = Annotated[bool, typer.Option("--promote", help="When all is done, let the generation that was filled serve.")]
+AssumeRate = Annotated[
+    float | None,
+    typer.Option(help="Images a second, for the estimate of --dry-run; default: what live workers say.", min=0.001),
+]
 Report = Annotated[Path | None, typer.Option(help="Write the report here too, as JSON and as a page.", metavar="DIR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Progress as JSON lines on standard error.")]
 
@@ -90,6 +94,7 @@ def backfill(
         str | None,
         typer.Option(help="s3://.../manifest.json of an S3 Inventory, instead of listing the images.", metavar="URL"),
     ] = None,
+    assume_rate: AssumeRate = None,
     report: Report = None,
     as_json: AsJson = False,
 ) -> None:
@@ -142,6 +147,7 @@ def backfill(
         keys=keys,
         null=null,
         inventory=inventory,
+        assume_rate=assume_rate,
         report=report,
         as_json=as_json,
     )
@@ -172,6 +178,7 @@ def rescore(
     lanes: Lanes = None,
     generation: Generation = None,
     promote: Promote = False,
+    assume_rate: AssumeRate = None,
     report: Report = None,
     as_json: AsJson = False,
 ) -> None:
@@ -212,6 +219,7 @@ def rescore(
         lanes=lanes,
         generation=generation,
         promote=promote,
+        assume_rate=assume_rate,
         report=report,
         as_json=as_json,
         stored=stored,

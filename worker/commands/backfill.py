@@ -14,7 +14,6 @@ from typing import BinaryIO, Literal
 
 from tasks.backfill import EVERY, UNDONE, Backfill, Plan, Sweep
 from tasks.bulk import Progress, Result
-from tasks.cost import Way
 from tasks.errors import ConfigurationError, Unavailable
 from tasks.feeder import Control, Feed, Feeder
 from tasks.generation import promote, read_current
@@ -23,7 +22,7 @@ from tasks.publish import Publisher
 from tasks.reconcile import Reconciler, State
 from tasks.redo import Redo
 from worker import console
-from worker.bulk_estimate import estimated, heard_pace, measure
+from worker.bulk_estimate import estimated
 from worker.bulk_generation import expected, to_fill
 from worker.bulk_library import locate
 from worker.bulk_progress import shown
@@ -47,6 +46,7 @@ class Options:
 
     Attributes:
         keys: a file with keys, or `-`; `null` if NUL ends them.
+        assume_rate: images a second, for the estimate of a dry run.
         rescore: whether only stored embeddings are scored again, where they may be.
         stored: the generation that has them; default: the one that serves.
     """
@@ -68,6 +68,7 @@ class Options:
     keys: str | None = None
     null: bool = False
     inventory: str | None = None
+    assume_rate: float | None = None
     report: Path | None = None
     as_json: bool = False
     rescore: bool = False
@@ -121,7 +122,7 @@ def _run(
     crew = RedisCrew(here.client, state)
     with ExitStack() as stack:
         stack.callback(_quietly, lambda: crew.leave(name))
-        tell = stack.enter_context(shown())
+        tell = stack.enter_context(shown(as_json=options.as_json))
         feeder = Feeder(feed, here.queue, crew, control, tell, here.check)
         return _backfill(library, options, generation, partial(listed, generation, stored), feeder).run(name)
 
@@ -212,23 +213,16 @@ def _stored(library: Library, options: Options, generation: str, sight: Sight | 
 
 
 def _dry_run(settings: Settings, library: Library, options: Options, listed: Callable[[str, str | None], Sweep]) -> int:
+    """Count, estimate and tell; returns the exit status."""
     found = expected(settings, library, options.generation)
     sight = None if found.model is None else found.model.description.sight
     stored = _stored(library, options, found.generation, sight)
-    with shown() as tell:
-        run = _backfill(library, options, found.generation, partial(listed, found.generation, stored), tell=tell)
-        result = run.run("dry run")
-        way: Way = "rescore" if stored else "rendition" if library.renditions else "tag"
-        pace, record_bytes = heard_pace(found.heard), None
-        if (
-            found.model is not None
-            and way != "rescore"
-            and (tried := measure(settings, found.model, library, run.first))
-        ):
-            pace, record_bytes = tried
-    return told(
-        result, library, settings, options.report, estimated(result, way, library, settings, pace, record_bytes)
-    )
+    with shown(as_json=options.as_json) as tell:
+        dry = _backfill(library, options, found.generation, partial(listed, found.generation, stored), tell=tell)
+        result = dry.run("dry run")
+    counts = result.passes[0]
+    due = estimated(counts, found, stored, dry.first, library, settings, options.assume_rate)
+    return told(result, library, settings, options.report, due)
 
 
 def _promoted(result: Result, library: Library, options: Options) -> Result:
