@@ -4,18 +4,20 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tasks.bulk import Result
-from tasks.cost import Estimate, Pace, Prices, Way, estimate
+from tasks.bulk import Counts
+from tasks.cost import Estimate, Pace, Way, estimate
+from tasks.errors import Vanished
+from tasks.packs import manifest_key
 from tasks.records import ImageRef
 from tasks.tag import tag_many
+from worker import console
+from worker.bulk_generation import Expected
+from worker.bulk_report import prices
 from worker.library import Library
 from worker.queue.heartbeat import WorkerState
 from worker.runtime import Model, Runtime
 from worker.settings import Settings
 from worker.storage.local import LocalStore
-
-SAMPLE = 16
-"""Images that are tried at most."""
 
 
 class Measured(NamedTuple):
@@ -41,13 +43,13 @@ def measure(settings: Settings, model: Model, library: Library, refs: Sequence[I
         settings: what the operator decided.
         model: loaded.
         library: whose images.
-        refs: which; at most `SAMPLE` are taken.
+        refs: which.
     """
     with Runtime(settings, model, {library.source.bucket: library.source}) as runtime:
         # What only the first image waits for, such as the decoders' start.
         runtime.probe()
         start = time.perf_counter()
-        outcomes = list(tag_many(runtime.tagger, refs[:SAMPLE], settings.threads))
+        outcomes = list(tag_many(runtime.tagger, refs, settings.threads))
         seconds = time.perf_counter() - start
     sizes = [len(outcome.record.to_json().encode()) for outcome in outcomes if outcome.record.status.done]
     if not sizes:
@@ -57,12 +59,34 @@ def measure(settings: Settings, model: Model, library: Library, refs: Sequence[I
 
 
 def estimated(
-    result: Result, way: Way, library: Library, settings: Settings, pace: Pace | None, record_bytes: int | None = None
+    counts: Counts,
+    expected: Expected,
+    stored: str | None,
+    first: Sequence[ImageRef],
+    library: Library,
+    settings: Settings,
+    assumed: float | None,
 ) -> Estimate:
-    """What a run would cost of which `result` is the dry one."""
+    """What a run would cost.
+
+    Args:
+        counts: of the dry run's listing.
+        expected: what it would fill, and who would do it.
+        stored: the generation whose embeddings would be scored again.
+        first: images to try, where nobody says how fast it goes.
+        library: whose images.
+        settings: what the operator decided.
+        assumed: images a second, if the operator says so.
+    """
+    pace = Pace(assumed, "as you said") if assumed else heard_pace(expected.heard)
+    record_bytes = None
+    if pace is None and expected.model is not None and stored is None and first:
+        console.say(f"trying {len(first)} images in memory, to know how long all will take")
+        if (measured := measure(settings, expected.model, library, first)) is not None:
+            pace, record_bytes = measured
     return estimate(
-        result.passes[0],
-        way,
+        counts,
+        _way(library, stored),
         prices=prices(settings),
         pace=pace,
         billed=not (isinstance(library.source, LocalStore) and isinstance(library.sidecars, LocalStore)),
@@ -70,6 +94,12 @@ def estimated(
     )
 
 
-def prices(settings: Settings) -> Prices:
-    """As the operator gave them."""
-    return Prices(put=settings.price_put, get=settings.price_get)
+def _way(library: Library, stored: str | None) -> Way:
+    """How images would be worked on."""
+    if stored is None:
+        return "rendition" if library.renditions else "tag"
+    try:
+        library.sidecars.stat(manifest_key(library.layout, stored, library.source.bucket))
+    except Vanished:
+        return "rescore"
+    return "packed"

@@ -16,6 +16,7 @@ from tasks.errors import ConfigurationError
 from tasks.traffic import Traffic
 from worker.bulk_advice import advice, next_steps
 from worker.bulk_progress import duration
+from worker.settings import Settings
 
 SCHEMA = "stockmeta-backfill/1"
 TEMPLATE = "backfill.html"
@@ -127,6 +128,11 @@ def write(report: Report, folder: Path) -> tuple[Path, Path]:
     except OSError as error:
         raise ConfigurationError(f"--report {folder}: it cannot be written: {error.strerror}") from error
     return folder / "report.json", folder / "report.html"
+
+
+def prices(settings: Settings) -> Prices:
+    """As the operator gave them."""
+    return Prices(put=settings.price_put, get=settings.price_get)
 
 
 def state(result: Result) -> tuple[str, str]:

@@ -12,9 +12,8 @@ from tasks.errors import StockmetaError
 from tasks.reconcile import MARGIN_SECONDS
 from tasks.records import Record
 from worker import console
-from worker.bulk_estimate import prices
 from worker.bulk_progress import duration
-from worker.bulk_report import Report, usd, write
+from worker.bulk_report import Report, prices, usd, write
 from worker.library import Library
 from worker.settings import Settings
 
