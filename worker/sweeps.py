@@ -8,6 +8,8 @@ from worker.settings import Settings
 from worker.sorting import sort_on_disk
 from worker.storage.local import LocalStore
 
+MANIFEST = "/manifest.json"
+
 
 def open_sweep(
     library: Library, generation: str, stored: str | None, lanes: int | None = None, inventory: Inventory | None = None
@@ -34,14 +36,14 @@ def open_inventory(url: str, library: Library, settings: Settings) -> Inventory:
         ConfigurationError: there is none that can be read, or it is another bucket's.
         Unavailable: the store does not answer.
     """
-    place = parse(url.removesuffix("/manifest.json") if url.endswith("/manifest.json") else "", "--inventory")
+    place = parse(url.removesuffix(MANIFEST), "--inventory") if url.endswith(MANIFEST) else None
     if not isinstance(place, Place):
         raise ConfigurationError(f"--inventory {url}: give the URL of a manifest: s3://bucket/path/manifest.json")
     from worker.storage.s3 import S3Store  # slow to import, and folders need none
 
     store = s3_store(place.bucket, settings, library.meter)
     assert isinstance(store, S3Store)
-    inventory = read_manifest(store, f"{place.prefix}manifest.json")
+    inventory = read_manifest(store, f"{place.prefix}{MANIFEST[1:]}")
     if inventory.bucket != library.source.bucket:
         raise ConfigurationError(
             f"--inventory {url}: it lists the bucket {inventory.bucket!r}, and the library is in "
