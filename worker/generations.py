@@ -137,9 +137,11 @@ def _found(library: Library) -> Iterator[str]:
 
 
 def _is_ours(library: Library, name: str) -> bool:
-    below = library.layout.generation(name)
-    entries = library.sidecars.walk(below)
-    return any((entry if isinstance(entry, str) else entry.key)[len(below) :] in OURS for entry in entries)
+    """Whether there is an object of a generation; stores may go on listing folders that have none."""
+    store, below = library.sidecars, library.layout.generation(name)
+    if store.read(library.layout.description(name)) is not None:
+        return True
+    return any(next(store.list(below + part), None) is not None for part in OURS if part.endswith("/"))
 
 
 def _state(current: Current, name: str) -> State:

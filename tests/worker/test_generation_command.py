@@ -116,8 +116,10 @@ def test_list_says_what_there_is(settings: Settings, library: Library, capsys: p
     assert len(table) == 4
 
 
-def test_list_looks_no_deeper_than_it_must(settings: Settings, library: Library) -> None:
-    (library.sidecars.root / ".stockmeta" / "0123456789ab" / "somebody's").mkdir(parents=True)  # type: ignore[attr-defined]
+def test_list_looks_no_deeper_than_it_must(
+    settings: Settings, library: Library, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (library.sidecars.root / ".stockmeta" / "0123456789ab" / "done").mkdir(parents=True)  # type: ignore[attr-defined]
     (library.sidecars.root / ".stockmeta" / "notes").mkdir()  # type: ignore[attr-defined]
     listed: list[str] = []
     original = type(library.sidecars).list
@@ -129,7 +131,9 @@ def test_list_looks_no_deeper_than_it_must(settings: Settings, library: Library)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(library.sidecars), "list", watched)
         command.run_list(settings, as_json=True, counts=False)
-    assert not listed
+    # Of what has no description, and turns out to be an empty folder.
+    assert listed == [f".stockmeta/0123456789ab/{part}/" for part in ("done", "failed", "packed")]
+    assert "0123456789ab" not in capsys.readouterr().out
 
 
 def test_an_empty_library_has_none(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
