@@ -99,6 +99,11 @@ class Stand:
             self.s3.put_object(Bucket=self.bucket, Key=path.name, Body=path.read_bytes())
         return [path.name for path in files]
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What this process needs to reach the store itself."""
+        return self._store.environment
+
     def servers_cpu(self) -> tuple[float, float]:
         """Seconds of processor time so far: the store's, and Redis's."""
         return cpu_of(self._store.process.pid), cpu_of(self._redis_pid)
@@ -111,13 +116,15 @@ class Stand:
             yield process
 
     @contextmanager
-    def worker_of(self, queues: Collection[str], *, niced: bool = False, **given: object) -> Iterator[Process]:
-        """A worker of some queues, with settings of its own, that is ready."""
+    def worker_of(
+        self, queues: Collection[str], *, niced: bool = False, options: Sequence[str] = (), **given: object
+    ) -> Iterator[Process]:
+        """A worker of some queues, with settings and options of its own, that is ready."""
         port, before = free_ports(1)[0], self._workers()
         # As it shows in the queue's snapshot: itself, and its child for suspects, which starts beside it and costs
         # processor time until it says that it is there.
         number = before + (2 if SUSPECTS in queues else 1)
-        name, command = f"worker-{'-'.join(queues)}", ["worker", "--queues", ",".join(queues)]
+        name, command = f"worker-{'-'.join(queues)}", ["worker", "--queues", ",".join(queues), *options]
         with self._running(name, command, self._settings(http_port=port, **given), port, niced=niced) as process:
             until(lambda: self._workers() == number, START_SECONDS, f"{number} workers are there; see {process.log}")
             yield process
@@ -155,8 +162,8 @@ class Stand:
         return len(take(self.redis).workers)
 
     def _settings(self, **given: object) -> Settings:
-        library = f"s3://{self.bucket}"
-        return load_settings(model=self._model, broker_url=self._broker, library=library, **given)
+        ours = {"model": self._model, "broker_url": self._broker, "library": f"s3://{self.bucket}"}
+        return load_settings(**ours | given)
 
     @contextmanager
     def _running(
