@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import redis
+from botocore.exceptions import ClientError
 from celery import Celery
 
 from tasks.layout import Layout
@@ -162,7 +163,11 @@ class Stage:
         return load_settings(**given)
 
     def worker(
-        self, *queues: str, wait: bool = True, settings: Mapping[str, object] | None = None, **more: object
+        self,
+        *queues: str,
+        wait: bool = True,
+        settings: Mapping[str, object] | None = None,
+        **more: object,
     ) -> Program:
         """Start a worker, of all queues unless some are named; by default wait until it takes messages."""
         command = ["worker", *(("--queues", ",".join(queues)) if queues else ())]
@@ -176,7 +181,8 @@ class Stage:
         return self._start("backfill", ["backfill", f"s3://{self.bucket}", *options], self.environment(**settings))
 
     def _start(self, name: str, command: list[str], environment: Mapping[str, str]) -> Program:
-        program = Program(f"{name}-{len(self.programs)}", ["-m", "worker.cli", *command], environment, self.folder)
+        name = f"{name}-{len(self.programs)}"
+        program = Program(name, ["-m", "worker.cli", *command], environment, self.folder)
         self.programs.append(program)
         return program
 
@@ -194,6 +200,15 @@ class Stage:
     def committed(self) -> int:
         """How many records there are."""
         return len(self.paths())
+
+    def etag(self, path: str) -> str | None:
+        """Of one object, if it is there."""
+        try:
+            return self.s3.head_object(Bucket=self.bucket, Key=path)["ETag"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "404":
+                raise
+            return None
 
     def paths(self) -> dict[str, str]:
         """ETag of every record, by its path."""
