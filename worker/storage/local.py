@@ -129,9 +129,7 @@ class LocalStore:
             path.unlink()
 
     def list(self, prefix: str = "", *, without: str = "") -> Iterator[Stat]:
-        """Every object whose key begins with `prefix`, ordered by path component (`a/b` before `a b`).
-
-        The directory `without` is not gone into.
+        """Every object whose key begins with `prefix`, ordered by path component, less those in the folder `without`.
 
         Holds the names of the directories on the way down, nothing more. Left out, with a warning: names that are not
         UTF-8 (no record could name them), and links that lead outside. Linked directories are not followed: what they
@@ -141,7 +139,7 @@ class LocalStore:
             Unavailable: a directory cannot be read; a listing with a hole would make its images look deleted.
         """
         folder, _, start = prefix.rpartition("/")
-        if folder and not _is_key(folder):
+        if (folder and not _is_key(folder)) or (without and prefix.startswith(without)):
             return
         self._require_root()
         top = self._inside(folder)

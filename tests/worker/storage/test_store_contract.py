@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import Conflict, Reason, Rejected, Replaced, Vanished
+from tasks.order import sortable
 from tasks.ports import Store
 from tests.servers import Server
 from tests.worker.storage.s3_stores import opened
@@ -22,13 +23,13 @@ WRITERS = 12
 S3 = [pytest.param(name, marks=pytest.mark.integration) for name in ("s3-seaweed", "s3-moto")]
 
 
-@pytest.fixture(params=["local", "memory", *S3])
+@pytest.fixture(params=["local", "memory", "memory-path", *S3])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     match request.param:
         case "local":
             yield LocalStore(tmp_path, "library")
-        case "memory":
-            yield MemoryStore("library")
+        case "memory" | "memory-path":
+            yield MemoryStore("library", "path" if request.param == "memory-path" else "bytes")
         case "s3-seaweed" | "s3-moto":
             server: Server = request.getfixturevalue("seaweed" if request.param == "s3-seaweed" else "moto_server")
             with opened(server, monkeypatch) as s3:
@@ -187,6 +188,54 @@ def test_a_listing_tells_what_a_look_would(store: Store) -> None:
     for n in range(5):
         store.put(f"{n}/x", b"x" * n, if_match=None)
     assert all(stat == store.stat(stat.key) for stat in store.list())
+
+
+TREE = (
+    *("a b.jpg", "a-1.jpg", "a/b.jpg", "a/b/c.jpg", "a/c.jpg", "a.jpg", "foo.jpg", "foo.jpg-1.jpg", "b/x/y/z.jpg"),
+    *(".out0", ".out-1/a", ".out/a", ".out/z/b.json", "한글/사진.jpg", "한글 2.jpg", "+1%.jpg"),
+)
+
+
+def test_a_listing_is_in_the_store_s_order(store: Store) -> None:
+    for key in TREE:
+        store.put(key, b"x", if_match=None)
+    for prefix in ("", "a", "a/", "한글"):
+        expected = sorted(key for key in TREE if key.startswith(prefix))
+        keys = [stat.key for stat in store.list(prefix)]
+        assert sorted(keys) == expected
+        assert keys == sorted(keys, key=lambda key: sortable(key, store.order))
+
+
+def test_a_listing_tells_when_objects_were_written(store: Store) -> None:
+    before = time.time()
+    store.put("a/b", b"1", if_match=None)
+    (stat,) = store.list()
+    assert stat.modified is not None
+    # S3 says whole seconds.
+    assert int(before) <= stat.modified <= time.time() + 1
+
+
+def test_a_listing_leaves_out_what_lies_below(store: Store) -> None:
+    for key in TREE:
+        store.put(key, b"x", if_match=None)
+    for without in (".out/", "a/", "a/b/", "한글/", "nothing/"):
+        for prefix in ("", "a", without, f"{without}b/"):
+            expected = [stat for stat in store.list(prefix) if not stat.key.startswith(without)]
+            assert list(store.list(prefix, without=without)) == expected
+
+
+def test_a_walk_is_one_level_of_a_listing(store: Store) -> None:
+    for key in TREE:
+        store.put(key, b"x", if_match=None)
+    listed = {stat.key: stat for stat in store.list()}
+    for prefix in ("", "a/", "b/", "b/x/", "nothing/", "../"):
+        below = [key.removeprefix(prefix) for key in TREE if key.startswith(prefix)]
+        expected = {prefix + rest.partition("/")[0] + rest.partition("/")[1] for rest in below}
+        walked = list(store.walk(prefix))
+        names = [entry if isinstance(entry, str) else entry.key for entry in walked]
+        assert sorted(names) == sorted(expected)
+        assert all(listed[entry.key] == entry for entry in walked if not isinstance(entry, str))
+        assert names == sorted(names, key=lambda name: sortable(name, store.order))
 
 
 @pytest.mark.parametrize("key", ["k" * 1025, "한" * 342 + "/a"])
