@@ -13,13 +13,16 @@ import typer.main
 from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
+from tasks.bulk import Counts
+from tasks.cost import MEANINGS, PER_IMAGE, Estimate, Prices, estimate, requests_text
+from worker.bulk_report import size
 from worker.cli import app
 from worker.metrics import reference
 from worker.settings import Settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 HELP = re.compile(r"(<!-- help(?: (?P<name>[a-z-]+))? -->\n```text\n).*?(```\n)", re.DOTALL)
-TABLE = re.compile(r"(<!-- (?:settings|metrics) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+TABLE = re.compile(r"(<!-- (?:settings|metrics|costs) -->\n).*?(<!-- end -->\n)", re.DOTALL)
 
 
 def main() -> int:
@@ -46,7 +49,7 @@ def pages() -> Iterator[tuple[Path, Callable[[], str]]]:
     for name, command in sorted(typer.main.get_command(app).commands.items()):
         path = DOCS / "commands" / f"{name}.md"
         yield path, partial(command_page, path, name, set(getattr(command, "commands", ())))
-    for name, make in (("settings.md", settings), ("operations.md", metrics)):
+    for name, make in (("settings.md", settings), ("operations.md", metrics), ("backfill.md", costs)):
         yield DOCS / name, partial(table_page, DOCS / name, make)
 
 
@@ -103,6 +106,27 @@ def metrics() -> str:
         labels = ", ".join(f"`{label}`" for label in said.labels)
         rows.append(f"| `{said.name}` | {said.type} | {labels} | {said.meaning} |")
     return "\n".join(rows) + "\n"
+
+
+LIBRARY, ORIGINAL = 100_000_000, 10_000_000
+"""Images of the example of costs, and bytes of each."""
+
+
+def costs() -> str:
+    """A table of what a large library costs, by what is done: computed, from requests that a test counts."""
+    todo = Counts(images=LIBRARY, sent=LIBRARY, bytes=LIBRARY * ORIGINAL)
+    rows = ["| what is done | an image | read of it | requests in all | USD |", "|---|---|---|---|---|"]
+    for way, meaning in MEANINGS.items():
+        found = estimate(todo, way, prices=Prices())
+        read = size(found.work.read / LIBRARY) + (" and the rendition" if way == "rendition" else "")
+        rows.append(_cost_row(meaning, requests_text(PER_IMAGE[way]), read, found))
+    done = Counts(images=LIBRARY, current=LIBRARY, records=LIBRARY)
+    rows.append(_cost_row("nothing: all is current", "none", "nothing", estimate(done, "tag", prices=Prices())))
+    return "\n".join(rows) + "\n"
+
+
+def _cost_row(meaning: str, each: str, read: str, found: Estimate) -> str:
+    return f"| {meaning} | {each} | {read} | {requests_text(found.listing + found.work)} | {found.dollars:,.2f} |"
 
 
 if __name__ == "__main__":

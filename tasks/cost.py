@@ -147,6 +147,8 @@ def estimate(
     measured = bool(listed.list)
     if not measured:
         listed = listing_of(counts.images + counts.others, counts.records)
+        # The records that embeddings are taken from are listed beside the others.
+        listed += pages(counts.images) if way in ("rescore", "packed") else Traffic()
     again = Traffic(list=listed.list) + Traffic(list=-(-images // PAGE)) if images else Traffic()
     work = work_of(way, images, size, record_bytes or RECORD_BYTES)
     basis = (

@@ -170,7 +170,7 @@ def remaining_text(progress: Progress) -> str:
         return duration(seconds)
     if progress.phase == "listing" and not progress.expected:
         return "known once all is listed"
-    return "unknown: nothing has ended within a minute"
+    return "not known yet"
 
 
 def messages(number: int) -> str:
