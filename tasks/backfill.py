@@ -301,8 +301,9 @@ class Backfill:
         feed = self._feeder.feed
         stored = feed.stored is not None and verdict.found.stored is not None
         # Of a content for which no record was listed, workers need not look for one.
-        etag = image.etag if stored and verdict.state is State.MISSING else None
-        self._feeder.add(ImageRef(self._source.bucket, image.key, etag), suspect=verdict.crashed, stored=stored)
+        new = verdict.state is State.MISSING
+        ref = ImageRef(self._source.bucket, image.key, image.etag if stored and new else None)
+        self._feeder.add(ref, suspect=verdict.crashed, stored=stored, new=new)
 
     def _turn(self, tally: _Tally, sweep: Sweep) -> None:
         if self._feeder is not None:

@@ -25,6 +25,7 @@ T = TypeVar("T")
 IMAGES = 64
 """In a message: few enough that one that is lost is soon repeated, and many enough for a batch and for Redis."""
 POLL_SECONDS = 0.2
+AGAIN_SECONDS = 1.0
 TELL_SECONDS = 0.5
 BEAT_SECONDS = 5.0
 MINUTE = 60.0
@@ -112,7 +113,7 @@ class Feeder:
         self.sent = 0
         self.wiped = False
         self._tell, self.check = tell, check
-        self._waiting: dict[tuple[str, bool], list[ImageRef]] = {}
+        self._waiting: dict[tuple[str, bool, bool], list[ImageRef]] = {}
         self._counts: Callable[[], Counts] = Counts
         self._phase: Phase = "listing"
         self._number = 1
@@ -154,17 +155,29 @@ class Feeder:
         self._pause()
         self._say()
 
-    def add(self, ref: ImageRef, *, suspect: bool = False, stored: bool = False) -> None:
-        """Give an image to workers, with others as soon as there are enough. Raises `Stopped`, `Unavailable`."""
-        waiting = self._waiting.setdefault((SUSPECTS if suspect else BACKFILL, stored), [])
+    def add(self, ref: ImageRef, *, suspect: bool = False, stored: bool = False, new: bool = False) -> None:
+        """Give an image to workers, with others of its kind as soon as there are enough.
+
+        Args:
+            ref: which.
+            suspect: whether it brought workers down before.
+            stored: whether something is stored of it that may be scored again.
+            new: whether the listing showed no record of it.
+
+        Raises:
+            Stopped: the operator has ended the run.
+            Unavailable: the queue stays away, or nobody will ever work on it.
+        """
+        kind = SUSPECTS if suspect else BACKFILL, stored, new
+        waiting = self._waiting.setdefault(kind, [])
         waiting.append(ref)
         if len(waiting) >= (1 if suspect else IMAGES):
-            self._send(SUSPECTS if suspect else BACKFILL, stored)
+            self._send(*kind)
 
     def flush(self) -> None:
         """Give what has not been given. Raises `Stopped`, `Unavailable`."""
-        for queue, stored in list(self._waiting):
-            self._send(queue, stored)
+        for kind in list(self._waiting):
+            self._send(*kind)
 
     def wait(self) -> None:
         """Until all that was sent has ended, or the queue was wiped. Raises `Stopped`, `Unavailable`."""
@@ -187,13 +200,13 @@ class Feeder:
             logger.warning("%s", error)
         self._enter("ended")
 
-    def _send(self, queue: str, stored: bool) -> None:
-        refs = tuple(self._waiting.pop((queue, stored), ()))
+    def _send(self, queue: str, stored: bool, new: bool) -> None:
+        refs = tuple(self._waiting.pop((queue, stored, new), ()))
         if not refs:
             return
         feed = self.feed
         message = TagMessage(
-            refs, feed.generation, run=feed.run, stored=feed.stored if stored else None, redo=self.redo
+            refs, feed.generation, run=feed.run, stored=feed.stored if stored else None, redo=self.redo, new=new
         )
         self._room()
         # The same message each time: one that was entered already is not entered twice.
@@ -261,7 +274,7 @@ class Feeder:
                 self._note = str(error)
                 # Not `_sleep`, which asks the queue.
                 self._tell_now()
-                if self.control.stop.wait(1.0):
+                if self.control.stop.wait(AGAIN_SECONDS):
                     raise Stopped from None
             else:
                 self._note = None

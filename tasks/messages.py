@@ -42,6 +42,8 @@ class TagMessage:
         stored: the generation whose records' embeddings are scored again, where they are of the same content, instead
             of reading pixels.
         redo: what of it is to be done again although it is committed.
+        new: a listing showed no record of these images in `generation`, so that none is looked for before the work. For
+            the first delivery only.
     """
 
     refs: tuple[ImageRef, ...]
@@ -52,6 +54,7 @@ class TagMessage:
     run: str | None = None
     stored: str | None = None
     redo: Redo | None = None
+    new: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types only; about 150 bytes an image."""
@@ -64,6 +67,7 @@ class TagMessage:
             "run": self.run,
             "stored": self.stored,
             "redo": self.redo and self.redo.to_dict(),
+            "new": self.new,
             "refs": [{"bucket": ref.bucket, "key": ref.key, "etag": ref.etag} for ref in self.refs],
         }
 
@@ -91,7 +95,10 @@ class TagMessage:
         if not (run is None or isinstance(run, str)) or not (stored is None or isinstance(stored, str)):
             raise ValueError("expected names of a run and of a generation, or none")
         redo = None if data.get("redo") is None else Redo.from_dict(data["redo"])
-        return cls(tuple(map(_ref, refs)), generation, name or new_id(), tries, again, run, stored, redo)
+        new = data.get("new", False)
+        if not isinstance(new, bool):
+            raise ValueError("expected whether a listing showed no record")
+        return cls(tuple(map(_ref, refs)), generation, name or new_id(), tries, again, run, stored, redo, new)
 
 
 class Send(NamedTuple):

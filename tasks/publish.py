@@ -34,6 +34,10 @@ class Seen(NamedTuple):
     failed: Read
 
 
+NOTHING = Seen(None, Read(), Read())
+"""No record of either kind, as a listing may say; `Publisher.publish` finds out where that is outdated."""
+
+
 @dataclass(frozen=True)
 class Publisher:
     """Commits records of one generation.

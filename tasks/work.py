@@ -103,7 +103,7 @@ class Work:
             supersede(self.queue, message, [Send(stray, queue)], self.stop)
             return
         logger.info("left to a worker that makes it", extra={"generation": message.generation})
-        left = replace(message, tries=message.tries + 1)
+        left = replace(message, tries=message.tries + 1, new=False)
         # Longer and longer: there may be nobody for it, and a whole backlog of such.
         seconds = max(OTHER_GENERATION_SECONDS, backoff(message.tries))
         insist(lambda: self.queue.put_off(left, queue, seconds), self.stop)
@@ -133,7 +133,7 @@ class Work:
     def _attempt_one(self, ref: ImageRef, message: TagMessage, queue: str) -> tuple[Outcome, Traffic]:
         start, before = time.perf_counter(), self.meter.mine()
         self.observer.began()
-        outcome = self.tagger.attempt(ref, redo=message.redo, stored=message.stored)
+        outcome = self.tagger.attempt(ref, redo=message.redo, stored=message.stored, new=message.new)
         self.observer.outcome(outcome, queue, time.perf_counter() - start)
         log_outcome(outcome, message)
         return outcome, self.meter.mine() - before
@@ -182,7 +182,7 @@ class Work:
 
 def successor(message: TagMessage, refs: tuple[ImageRef, ...], tries: int = 0) -> TagMessage:
     """Another message for some of its images."""
-    return replace(message, refs=refs, id=new_id(), tries=tries, again=False)
+    return replace(message, refs=refs, id=new_id(), tries=tries, again=False, new=False)
 
 
 def ended(outcome: Outcome) -> bool:

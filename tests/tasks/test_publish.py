@@ -8,7 +8,7 @@ import pytest
 from tasks.errors import Conflict, Vanished
 from tasks.layout import Layout
 from tasks.ports import Stat
-from tasks.publish import Publisher
+from tasks.publish import NOTHING, Publisher
 from tasks.records import Image, ImageRef, Record, Status
 from worker.storage.memory import MemoryStore
 
@@ -330,3 +330,70 @@ def test_tidying_up_leaves_what_is_newer(source: MemoryStore, publisher: Publish
     with pytest.raises(Vanished):
         publisher.settle(ref, source, etag)
     assert path in paths(publisher)
+
+
+def begun(publisher: Publisher, source: MemoryStore, theirs: Status, etag: str | None = None) -> None:
+    """Another worker commits after the listing that showed no record, and before the commit that relies on it."""
+    publisher.publish(record(source, theirs, etag), source)
+
+
+def test_of_a_new_image_no_record_is_looked_for(source: MemoryStore) -> None:
+    store = Counting("out")
+    committed = Publisher(store, Layout(""), GENERATION).publish(record(source), source, NOTHING)
+    # That of the other kind, after the write: two workers may disagree.
+    assert store.reads == 1
+    assert Publisher(store, Layout(""), GENERATION).current(ImageRef("photos", KEY)) == committed
+
+
+def test_a_new_image_that_is_done_by_now_keeps_what_others_wrote(source: MemoryStore, publisher: Publisher) -> None:
+    theirs = publisher.publish(record(source), source)
+    assert publisher.publish(record(source), source, NOTHING) == theirs
+    assert publisher.publish(record(source, Status.REJECTED), source, NOTHING) == theirs
+    assert paths(publisher) == [f"{GENERATION}/done/photos/a/b.jpg.json"]
+
+
+def test_a_new_image_that_others_failed_at_by_now_ends_with_one_record(
+    source: MemoryStore, publisher: Publisher
+) -> None:
+    begun(publisher, source, Status.REJECTED)
+    publisher.publish(record(source), source, NOTHING)
+    assert paths(publisher) == [f"{GENERATION}/done/photos/a/b.jpg.json"]
+
+
+@pytest.mark.parametrize("theirs", [Status.EMPTY, Status.REJECTED])
+@pytest.mark.parametrize("mine", [Status.EMPTY, Status.REJECTED])
+def test_a_new_image_with_a_record_of_an_older_content_ends_with_one_of_the_newer(
+    source: MemoryStore, publisher: Publisher, mine: Status, theirs: Status
+) -> None:
+    """Replaced between listing and work, and the older content was committed meanwhile."""
+    begun(publisher, source, theirs)
+    source.put(KEY, b"other", if_match=source.stat(KEY).etag)
+    committed = publisher.publish(record(source, mine), source, NOTHING)
+    assert committed.image.etag == source.stat(KEY).etag
+    assert paths(publisher) == [f"{GENERATION}/{'done' if mine.done else 'failed'}/photos/a/b.jpg.json"]
+
+
+def test_a_worker_that_slept_overwrites_nothing_of_an_image_that_was_new(
+    source: MemoryStore, publisher: Publisher
+) -> None:
+    stale = record(source)
+    source.put(KEY, b"other", if_match=source.stat(KEY).etag)
+    newer = publisher.publish(record(source), source)
+    for mine in (stale, replace(record(source, Status.REJECTED), image=stale.image)):
+        with pytest.raises(Vanished):
+            publisher.publish(mine, source, NOTHING)
+    assert publisher.current(ImageRef("photos", KEY)) == newer
+    assert paths(publisher) == [f"{GENERATION}/done/photos/a/b.jpg.json"]
+
+
+def test_a_worker_killed_at_the_commit_of_a_new_image_that_others_failed_at_is_tidied_up_after(
+    source: MemoryStore, publisher: Publisher
+) -> None:
+    """The failure was not seen before the write, so it is still there after; whoever gets the message settles it."""
+    begun(publisher, source, Status.REJECTED)
+    done = f"{GENERATION}/done/photos/a/b.jpg.json"
+    publisher.sidecars.put(done, record(source).to_json().encode(), if_match=None)
+    settled = publisher.settle(ImageRef("photos", KEY), source, source.stat(KEY).etag)
+    assert settled is not None
+    assert settled.status is Status.EMPTY
+    assert paths(publisher) == [done]

@@ -30,10 +30,14 @@ class Told:
 
     def __init__(self) -> None:
         self.attempted: list[ImageRef] = []
+        self.new: list[bool] = []
         self.before: Callable[[ImageRef], None] = lambda ref: None
 
-    def attempt(self, ref: ImageRef, *, redo: Redo | None = None, stored: str | None = None) -> Outcome:
+    def attempt(
+        self, ref: ImageRef, *, redo: Redo | None = None, stored: str | None = None, new: bool = False
+    ) -> Outcome:
         self.attempted.append(ref)
+        self.new.append(new)
         self.before(ref)
         reason = ref.key.split()[0]
         if reason in ("unavailable", "conflict", "replaced", "vanished", "internal_error", "key_too_long"):
@@ -96,6 +100,17 @@ def test_what_is_unavailable_is_tried_later_and_later(work: Work, queue: KeptQue
     assert (later.tries, target) == (4, BACKFILL)
     assert 12 < seconds < 20
     assert all(backoff(tries) <= MOST_SECONDS * 1.2 for tries in range(2000))
+
+
+def test_what_a_listing_showed_is_believed_once(work: Work, queue: KeptQueue) -> None:
+    """Later there may be a record: of whoever worked on the image in between, or of a worker that died of it."""
+    first = replace(message("a", "unavailable 1", "replaced", "internal_error"), new=True)
+    work.run(first, FRESH)
+    assert isinstance(work.tagger, Told)
+    assert work.tagger.new == [True] * 4
+    left = [*queue.deferred, *queue.sent]
+    assert len(left) == 3
+    assert not any(one[0].new for one in left)
 
 
 def test_a_replaced_image_is_looked_at_as_it_is_now(work: Work, queue: KeptQueue) -> None:
