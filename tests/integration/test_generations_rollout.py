@@ -15,7 +15,7 @@ from tasks.records import ImageRef
 from tasks.strays import PATIENCE
 from tests.conftest import REPOSITORY
 from tests.faults.events import event, listening, post
-from tests.faults.processes import Program
+from tests.faults.processes import Program, until
 from tests.faults.stage import Oracle, Stage, stage
 from tests.servers import Server
 
@@ -84,7 +84,7 @@ def test_a_generation_is_rolled_out_and_back(made: Stage, tmp_path: Path) -> Non
                 assert post(address, [event(made, key) for key in keys]) == 200
                 return all(set(keys) <= done(made, generation) for generation in generations)
 
-            made.wait(there, 60, f"{name} is in {generations}")
+            until(there, 60, f"{name} is in {generations}", pause=1.0)
             return keys
 
         before = upload("before", old)
