@@ -114,7 +114,7 @@ LIBRARY, ORIGINAL = 100_000_000, 10_000_000
 
 def costs() -> str:
     """A table of what a large library costs, by what is done: computed, from requests that a test counts."""
-    todo = Counts(images=LIBRARY, sent=LIBRARY, bytes=LIBRARY * ORIGINAL)
+    todo = Counts(images=LIBRARY, missing=LIBRARY, sent=LIBRARY, bytes=LIBRARY * ORIGINAL)
     rows = ["| what is done | an image | read of it | requests in all | USD |", "|---|---|---|---|---|"]
     for way, meaning in MEANINGS.items():
         found = estimate(todo, way, prices=Prices())

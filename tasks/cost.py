@@ -18,13 +18,14 @@ PAGE = 1000
 """Keys in a page of a listing."""
 
 PER_IMAGE: Mapping[Way, Traffic] = {
-    "tag": Traffic(get=4, head=2, put=1),
-    "rendition": Traffic(get=5, head=2, put=1),
+    "tag": Traffic(get=2, head=2, put=1),
+    "rendition": Traffic(get=3, head=2, put=1),
     "rescore": Traffic(get=1, head=1, put=1),
     "packed": Traffic(head=1, put=1),
 }
-"""Requests for one image that has no record yet, where nothing goes wrong.
+"""Requests for one image that a listing showed to have no record yet, where nothing goes wrong.
 
+Two GETs more where that is not known, as of an upload, or where there is a record of an older content.
 Beyond that a pack costs a HEAD and a GET for `tasks.packs.ROWS` images, and an image whose rendition is missing one GET
 more than one that is tagged.
 """
@@ -151,10 +152,12 @@ def estimate(
         listed += pages(counts.images) if way in ("rescore", "packed") else Traffic()
     again = Traffic(list=listed.list) + Traffic(list=-(-images // PAGE)) if images else Traffic()
     work = work_of(way, images, size, record_bytes or RECORD_BYTES)
+    if way in ("tag", "rendition"):
+        work += Traffic(get=2) * max(0, images - counts.missing)
     basis = (
         f"Listing: {'counted in this one' if measured else 'a page for 1,000 keys'}"
         + (", and once more for the end with the new records." if images else "."),
-        f"Requests: {requests_text(PER_IMAGE[way])} for an image ({MEANINGS[way]}).",
+        f"Requests: {requests_text(PER_IMAGE[way])} for an image ({MEANINGS[way]}); 2 GET more for one with a record.",
         _bytes_basis(way, record_bytes),
         f"Prices: {prices.put:g} USD for 1,000 PUT and LIST, {prices.get:g} for 1,000 GET and HEAD; bytes free.",
         time,

@@ -74,14 +74,14 @@ class Library:
         act()
         return self.meter.total - before
 
-    def tag(self, generation: str, stored: str | None = None) -> Traffic:
+    def tag(self, generation: str, stored: str | None = None, *, new: bool = True) -> Traffic:
         """Tag all images, as a backfill sends them."""
         tagger = replace(self.make(generation), renditions=self.renditions)
 
         def work() -> None:
             for key, etag in etags.items():
                 ref = ImageRef("photos", key, etag if stored else None)
-                assert tagger.attempt(ref, stored=stored).record.status is Status.TAGGED
+                assert tagger.attempt(ref, stored=stored, new=new).record.status is Status.TAGGED
 
         etags = {stat.key: stat.etag for stat in self.source.list("originals/")}
         return self.asked(work)
@@ -127,6 +127,10 @@ def test_an_image_that_is_tagged_costs_what_is_said(library: Library) -> None:
     assert requests(library.tag(OLD)) == requests(PER_IMAGE["tag"] * IMAGES)
 
 
+def test_an_image_without_a_listing_costs_two_requests_more(library: Library) -> None:
+    assert requests(library.tag(OLD, new=False)) == requests((PER_IMAGE["tag"] + Traffic(get=2)) * IMAGES)
+
+
 def test_an_image_that_is_scored_again_costs_what_is_said(library: Library) -> None:
     library.tag(OLD)
     assert requests(library.tag(NEW, stored=OLD)) == requests(PER_IMAGE["rescore"] * IMAGES)
@@ -158,7 +162,7 @@ def test_an_image_that_is_packed_costs_what_is_said(library: Library) -> None:
 
 def test_what_is_done_is_cheaper(library: Library) -> None:
     first = library.tag(OLD)
-    again = library.tag(OLD)
+    again = library.tag(OLD, new=False)
     assert 0 < again.requests < first.requests / 2
     assert again.put == again.list == 0
 
@@ -205,6 +209,11 @@ def test_a_library_of_a_hundred_million_is_estimated() -> None:
     assert any("as workers say" in line for line in found.basis)
 
 
+def test_what_has_a_record_costs_two_requests_more() -> None:
+    some = estimate(replace(FOUND, missing=0, stale=1000, sent=1000), "tag", prices=PRICES)
+    assert some.work.get == (PER_IMAGE["tag"].get + 2) * 1000
+
+
 def test_scoring_again_is_cheaper_and_reads_records() -> None:
     tagged, rescored = (estimate(FOUND, way, prices=PRICES) for way in ("tag", "rescore"))  # type: ignore[arg-type] - both are ways
     assert rescored.dollars < tagged.dollars
@@ -221,7 +230,7 @@ def test_nothing_to_do_costs_one_listing() -> None:
 
 
 def test_what_was_counted_goes_before_what_is_computed() -> None:
-    counts = Counts(images=10, sent=10, requests={"requests:list": 7, "requests:head": 1, "bytes:read": 5})
+    counts = Counts(images=10, missing=10, sent=10, requests={"requests:list": 7, "requests:head": 1, "bytes:read": 5})
     found = estimate(counts, "tag", prices=PRICES)
     assert found.listing == Traffic(list=7 + 7 + 1, head=1, read=5)
     assert any("counted in this one" in line for line in found.basis)
