@@ -86,7 +86,7 @@ def estimated(
             pace, record_bytes = measured
     return estimate(
         counts,
-        _way(library, stored),
+        way_of(library, stored),
         prices=prices(settings),
         pace=pace,
         billed=not (isinstance(library.source, LocalStore) and isinstance(library.sidecars, LocalStore)),
@@ -94,7 +94,7 @@ def estimated(
     )
 
 
-def _way(library: Library, stored: str | None) -> Way:
+def way_of(library: Library, stored: str | None) -> Way:
     """How images would be worked on."""
     if stored is None:
         return "rendition" if library.renditions else "tag"
