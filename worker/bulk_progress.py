@@ -8,7 +8,7 @@ from dataclasses import asdict
 from time import monotonic
 from typing import NamedTuple
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -87,7 +87,9 @@ def to_json(progress: Progress) -> str:
 def in_one_line(progress: Progress) -> str:
     """All of it, for a log."""
     first, *rest = lines(progress)
-    return f"{first.text}: " + "; ".join(f"{line.what} {line.text}" if line.what else line.text for line in rest)
+    return f"{first.what} {first.text}: " + "; ".join(
+        f"{line.what} {line.text}" if line.what else line.text for line in rest
+    )
 
 
 def drawn(progress: Progress) -> RenderableType:
@@ -95,18 +97,19 @@ def drawn(progress: Progress) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", justify="right")
     table.add_column(overflow="fold")
+    share = done(progress)
+    bar = ProgressBar(total=1.0, completed=share or 0.0, width=60, pulse=share is None and progress.phase == "listing")
+    table.add_row("", bar)
     for line in lines(progress):
         # Not as markup: keys and errors are in it.
         table.add_row(Text(line.what), Text(line.text, style="bold yellow" if line.alarming else ""))
-    share = done(progress)
-    bar = ProgressBar(total=1.0, completed=share or 0.0, width=60, pulse=share is None and progress.phase == "listing")
-    return Group(bar, table)
+    return table
 
 
 def lines(progress: Progress) -> list[Line]:
     """What there is to say, the phase first."""
     counts, paused = progress.counts, progress.phase == "paused"
-    found = [Line("pass", f"pass {progress.number}, {progress.phase}", paused)]
+    found = [Line("pass", f"{progress.number}, {progress.phase}", paused)]
     listed = f"{counts.images:,} images" + (f" of about {progress.expected:,}" if progress.expected else "")
     if counts.complete:
         listed += ", all of them"
