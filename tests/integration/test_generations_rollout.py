@@ -66,7 +66,7 @@ def done(made: Stage, generation: str) -> set[str]:
 
 
 def refused(program: Program) -> str:
-    assert program.wait(60) == 2, program.tail()
+    assert program.wait(120) == 2, program.tail()
     return program.text()
 
 
@@ -84,7 +84,7 @@ def test_a_generation_is_rolled_out_and_back(made: Stage, tmp_path: Path) -> Non
                 assert post(address, [event(made, key) for key in keys]) == 200
                 return all(set(keys) <= done(made, generation) for generation in generations)
 
-            until(there, 60, f"{name} is in {generations}", pause=1.0)
+            until(there, 120, f"{name} is in {generations}", pause=1.0)
             return keys
 
         before = upload("before", old)
@@ -102,7 +102,7 @@ def test_a_generation_is_rolled_out_and_back(made: Stage, tmp_path: Path) -> Non
         assert result.returncode == 2
         assert f"{new} has 5 records, and {old}, which serves, has 10" in result.stderr
         made.queue.send(TagMessage(tuple(ImageRef(made.bucket, key) for key in before), new), BACKFILL)
-        made.wait(lambda: done(made, new) == {*before, *during}, 60, "filled")
+        made.wait(lambda: done(made, new) == {*before, *during}, 120, "filled")
         result = command(made, "compare", "serving", "filling", "--out", str(tmp_path / "report"), "--json")
         assert result.returncode == 0, result.stderr
         assert json.loads(result.stdout)["images"]["compared"] == 10
@@ -124,7 +124,7 @@ def test_a_generation_is_rolled_out_and_back(made: Stage, tmp_path: Path) -> Non
         second.process.terminate()
         assert second.wait(30) == 0
         made.queue.send(stray, UPLOADS)
-        made.wait(lambda: done(made, old) == {*before, *during, *after}, 60, "the stray is worked on")
+        made.wait(lambda: done(made, old) == {*before, *during, *after}, 120, "the stray is worked on")
 
     kept = done(made, old)
     # A worker that makes neither refuses to start, and says why; so does one of the generation that was rolled back.

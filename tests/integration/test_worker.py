@@ -75,7 +75,7 @@ def test_a_worker_takes_messages_without_being_told_of_pools(
 
 
 def records(out: Path) -> list[Path]:
-    return [path for path in out.rglob("*.json") if path.name != "current.json"]
+    return [path for path in out.rglob("*.json") if path.name not in ("current.json", "generation.json")]
 
 
 @pytest.mark.parametrize(
