@@ -56,7 +56,7 @@ def _photographs(folder: Path, side: int) -> Iterator[tuple[str, bytes, bytes]]:
             with Image.open(path) as image:
                 if max(image.size) <= side:
                     continue
-                upright = ImageOps.exif_transpose(image).convert("RGB")
+                upright = _opaque(ImageOps.exif_transpose(image))
                 profile = image.info.get("icc_profile")
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue
@@ -64,6 +64,14 @@ def _photographs(folder: Path, side: int) -> Iterator[tuple[str, bytes, bytes]]:
         file = BytesIO()
         upright.save(file, "JPEG", quality=85, icc_profile=profile)
         yield path.name, path.read_bytes(), file.getvalue()
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image.convert("RGBA"))
+    return white.convert("RGB")
 
 
 def _fill(server: Server, photographs: Sequence[tuple[str, bytes, bytes]], times: int) -> str:
