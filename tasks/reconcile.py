@@ -21,7 +21,9 @@ from tasks.records import ImageRef, Record, Status
 READS = 16
 """Records that are read at once."""
 MARGIN_SECONDS = 900.0
-"""How far the clocks of two stores may be apart; Amazon refuses requests that are signed with more."""
+"""How far the clocks of two kinds of stores may be apart; Amazon refuses requests that are signed with more."""
+SERVERS_SECONDS = 5.0
+"""And those of two buckets of one service, or of two folders."""
 
 
 class State(StrEnum):
@@ -73,6 +75,7 @@ class Reconciler:
         read_terminal: whether every terminal record is read, to know which of them brought workers down.
         settle: whether what a worker left half done at a commit is put right.
         listed: whether records were listed; else a record that is named may not be there.
+        margin: how far the clocks of the two stores may be apart, seconds.
     """
 
     source: Store
@@ -83,6 +86,7 @@ class Reconciler:
     read_terminal: bool = False
     settle: bool = True
     listed: bool = True
+    margin: float = 0.0
 
     def verdicts(self, found: Iterable[Found]) -> Generator[Verdict, None, None]:
         """A verdict on each, not quite in order; at most twice `READS` of what has to be read are ahead of the reader.
@@ -91,11 +95,10 @@ class Reconciler:
         """
         waiting: deque[Future[Verdict]] = deque()
         pool = ThreadPoolExecutor(READS, thread_name_prefix="record")
-        margin = 0.0 if self.source is self.sidecars else MARGIN_SECONDS
         safe = self._safe_length()
         try:
             for one in found:
-                verdict = self._at_sight(one, margin, safe)
+                verdict = self._at_sight(one, safe)
                 if verdict is not None:
                     yield verdict
                     continue
@@ -107,7 +110,7 @@ class Reconciler:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _at_sight(self, found: Found, margin: float, safe: int) -> Verdict | None:
+    def _at_sight(self, found: Found, safe: int) -> Verdict | None:
         """What the listings say; `None` where they do not."""
         image, done, failed = found.image, found.done, found.failed
         if image is None:
@@ -123,7 +126,7 @@ class Reconciler:
             return None
         record = done or failed
         assert record is not None
-        if image.modified is None or record.modified is None or image.modified + margin >= record.modified:
+        if image.modified is None or record.modified is None or image.modified + self.margin >= record.modified:
             return None
         return Verdict(found, State.TERMINAL if done is None else State.CURRENT)
 

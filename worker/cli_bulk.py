@@ -116,7 +116,7 @@ def backfill(
       stockmeta backfill s3://photos --rate 50 --report report/
       stockmeta backfill s3://photos --only failed
       stockmeta backfill photos/ --language en,ko --promote
-      aws s3 ls s3://photos/2026/ | awk '{print "2026/" $4}' | stockmeta backfill s3://photos --keys -
+      cut -f1 imported.tsv | stockmeta backfill s3://photos --keys -
     """  # noqa: D301 - \b keeps the lines of the examples apart
     from worker.commands import backfill as command
 

@@ -84,7 +84,7 @@ def test_an_image_that_is_not_older_is_compared_with_its_record(
 
 def test_clocks_of_two_stores_may_differ(store: Reading) -> None:
     write(store, record("a.jpg", etag=ETAG))
-    apart = Reconciler(MemoryStore("photos"), store, Layout(), GENERATION)
+    apart = Reconciler(MemoryStore("photos"), store, Layout(), GENERATION, margin=MARGIN_SECONDS)
     assert judged(apart, found(stat(1.0, '"2"'), done=stat(1.0 + MARGIN_SECONDS))).state is State.STALE
     assert judged(apart, found(stat(1.0), done=stat(2.0 + MARGIN_SECONDS))).looked is False
 

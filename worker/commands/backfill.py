@@ -19,7 +19,7 @@ from tasks.feeder import Control, Feed, Feeder
 from tasks.generation import promote, read_current
 from tasks.generations import Sight
 from tasks.publish import Publisher
-from tasks.reconcile import Reconciler, State
+from tasks.reconcile import MARGIN_SECONDS, SERVERS_SECONDS, Reconciler, State
 from tasks.redo import Redo
 from worker import console
 from worker.bulk_estimate import estimated
@@ -158,6 +158,7 @@ def _backfill(
         read_terminal=_redo(options) is not None,
         settle=not options.dry_run,
         listed=options.keys is None,
+        margin=_margin(library),
     )
     publisher = Publisher(library.sidecars, library.layout, generation)
     return Backfill(
@@ -170,6 +171,13 @@ def _backfill(
         tell,
         asked=lambda: library.meter.total,
     )
+
+
+def _margin(library: Library) -> float:
+    """How far apart the clocks may be that write the times of images and of records."""
+    if library.source is library.sidecars:
+        return 0.0
+    return SERVERS_SECONDS if type(library.source) is type(library.sidecars) else MARGIN_SECONDS
 
 
 def _sweep(
