@@ -1,7 +1,7 @@
 """How long uploads take while a backfill runs, against how long they take without one.
 
 All on one machine: SeaweedFS, Redis, the listener for the store's notifications, a worker for uploads, and a worker for
-the backfill as docs/operations.md has it: niced, in a session of its own, with batches of 8. An upload's time is from
+the backfill as docs/backfill.md has it: niced, with batches of 8; so is `stockmeta backfill`. An upload's time is from
 the start of its PUT until a HEAD finds its sidecar. The backfill pauses and goes on in turns, so that whatever else the
 machine does harms uploads with and without one alike.
 
@@ -12,6 +12,7 @@ import argparse
 import math
 import os
 import re
+import signal
 import statistics
 import sys
 import tempfile
@@ -19,18 +20,18 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
 from typing import Self
 
 import httpx
+import psutil
 from bench_latency import SECRET, Upload, Uploads, generation_of, notifications
 from bench_queue import photographs
 from bench_stand import Process, Stand, stand, until
 
-from tasks.messages import BACKFILL, SUSPECTS, UPLOADS, TagMessage
-from tasks.records import ImageRef
+from tasks.messages import BACKFILL, SUSPECTS, UPLOADS
 from tests.servers import free_ports
 from worker.queue.ledger import LEDGERS
 
@@ -39,8 +40,8 @@ OLD = "old/"
 """Prefix of what is there before the backfill."""
 
 BATCH = 8
-MESSAGE, WINDOW = 32, 4
-"""Small, so that a backfill that pauses is soon at rest."""
+WINDOW = "2"
+"""Messages: few, so that a backfill that pauses is soon at rest."""
 
 WARM, ROUNDS = 40, 5
 BUCKET = re.compile(r'^stockmeta_batch_seconds_bucket\{le="(\S+)"\} (\S+)', re.M)
@@ -55,6 +56,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=4.0, help="of these, a second")
     parser.add_argument("--backlog", type=int, default=4000, help="images for the backfill")
     given = parser.parse_args()
+    # Ended from outside, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="stockmeta-bench-") as folder:
         files = photographs(given.photos, Path(folder), 256)
         print(f"{given.model}, {CORES} cores, {given.uploads} uploads at {given.rate:g} a second", flush=True)
@@ -107,44 +110,37 @@ class Busy:
 
 
 class Backfill:
-    """Keeps the queue filled from a thread of its own, unless it pauses, as it does at first."""
+    """`stockmeta backfill`, which goes on and pauses in turns."""
 
-    def __init__(self, place: Stand, keys: Sequence[str]) -> None:
+    def __init__(self, place: Stand) -> None:
         self._place = place
-        self._messages = [
-            TagMessage(tuple(ImageRef(place.bucket, key) for key in keys[first : first + MESSAGE]))
-            for first in range(0, len(keys), MESSAGE)
-        ]
-        self._running, self._stop = Event(), Event()
-        self._thread = Thread(target=self._feed, name="feeder")
+        self._process: psutil.Popen | None = None
+        self._stack = ExitStack()
 
     def go_on(self) -> None:
         """Return when its first messages are in hand."""
-        self._running.set()
-        until(lambda: self._open() == WINDOW, 60, "the backfill is under way")
+        if self._process is None:
+            command = self._place.command(
+                "backfill", f"s3://{self._place.bucket}/{OLD}", "--window", WINDOW, niced=True
+            )
+            self._process = self._stack.enter_context(command)
+        else:
+            self._process.send_signal(signal.SIGUSR2)
+        until(lambda: self._place.redis.zcard(LEDGERS[BACKFILL]) > 0, 120, "the backfill is under way")
 
     def pause(self) -> None:
-        """Return when all that it sent has ended. Raises `RuntimeError` if it has nothing more to send."""
-        if not self._messages:
+        """Return when all that it sent has ended. Raises `RuntimeError` if it has ended itself."""
+        assert self._process is not None
+        if self._process.poll() is not None:
             raise RuntimeError("the backfill ended before the uploads did: give it a larger --backlog")
-        self._running.clear()
+        self._process.send_signal(signal.SIGUSR1)
         until(self._place.drained, 120, "the backfill is at rest")
 
     def __enter__(self) -> Self:
-        self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _open(self) -> int:
-        return int(self._place.redis.zcard(LEDGERS[BACKFILL]))
-
-    def _feed(self) -> None:
-        while self._messages and not self._stop.wait(0.05):
-            while self._running.is_set() and self._messages and self._open() < WINDOW:
-                self._place.queue.send(self._messages.pop(), BACKFILL)
+        self._stack.close()
 
 
 @dataclass(frozen=True)
@@ -191,12 +187,12 @@ def fairness(files: Sequence[Path], folder: Path, model: str, count: int, rate: 
     """Measure. `backlog` images have to last for as long as the uploads do."""
     port = free_ports(1)[0]
     with stand(folder, model, notifications(port)) as place:
-        keys = _fill(place, files, backlog)
+        _fill(place, files, backlog)
         with (
             place.worker_of([UPLOADS]),
             place.worker_of([BACKFILL, SUSPECTS], niced=True, batch=BATCH) as slow,
             place.listener(port, SECRET),
-            Backfill(place, keys) as backfill,
+            Backfill(place) as backfill,
         ):
             until(place.drained, 60, "the queue is empty")
             uploads, meanwhile = Uploads(place, generation_of(place), files), Busy(slow)
@@ -223,17 +219,15 @@ def metrics(worker: Process) -> str:
     return httpx.get(f"{worker.url}/metrics", trust_env=False, timeout=60).text
 
 
-def _fill(place: Stand, files: Sequence[Path], count: int) -> list[str]:
+def _fill(place: Stand, files: Sequence[Path], count: int) -> None:
     """Photographs that were there before, in turn, each under a key of its own."""
-    keys = [f"{OLD}{number:05}.jpg" for number in range(count)]
     bodies = [path.read_bytes() for path in files]
 
     def put(number: int) -> None:
-        place.s3.put_object(Bucket=place.bucket, Key=keys[number], Body=bodies[number % len(bodies)])
+        place.s3.put_object(Bucket=place.bucket, Key=f"{OLD}{number:05}.jpg", Body=bodies[number % len(bodies)])
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(put, range(count)))
-    return keys
 
 
 def _line(name: str, uploads: Sequence[Upload]) -> str:

@@ -166,9 +166,24 @@ class Stand:
         return load_settings(**ours | given)
 
     @contextmanager
+    def command(self, *command: str, niced: bool = False) -> Iterator[psutil.Popen]:
+        """One of our commands that serves nothing, ended by SIGTERM if it has not ended by itself."""
+        with self._started(command[0], command, self._settings(), niced=niced) as (top, _):
+            yield top
+
+    @contextmanager
     def _running(
-        self, name: str, command: list[str], settings: Settings, port: int, *, niced: bool = False
+        self, name: str, command: Sequence[str], settings: Settings, port: int, *, niced: bool = False
     ) -> Iterator[Process]:
+        with self._started(name, command, settings, niced=niced) as (top, log):
+            process = Process(top, f"http://127.0.0.1:{port}", log)
+            process.until_ready()
+            yield process
+
+    @contextmanager
+    def _started(
+        self, name: str, command: Sequence[str], settings: Settings, *, niced: bool
+    ) -> Iterator[tuple[psutil.Popen, Path]]:
         log = self._folder / f"{name}.log"
         environment = clean_environment() | settings.to_environment() | self._store.environment
         with log.open("wb") as file:
@@ -182,9 +197,7 @@ class Stand:
                 start_new_session=True,
             )
         try:
-            process = Process(top, f"http://127.0.0.1:{port}", log)
-            process.until_ready()
-            yield process
+            yield top, log
         finally:
             _end(top)
 

@@ -38,7 +38,7 @@ def fill(stage: Stage, images: Mapping[str, bytes]) -> None:
         list(pool.map(stage.put, images.keys(), images.values()))
 
 
-def ended(program: Program, seconds: float = 180) -> dict[str, Any]:
+def ended(program: Program, seconds: float = 240) -> dict[str, Any]:
     """A backfill's result. Raises `AssertionError` if it does not end in time."""
     status = program.wait(seconds)
     results = [line for line in program.text().splitlines() if line.startswith('{"')]
@@ -91,10 +91,10 @@ def test_a_running_backfill_restores_what_redis_lost(stage: Stage, wipe: Callabl
     stage.upload(150)
     stage.worker(FAULT_ENCODER=SLOW)
     backfill = stage.backfill("--window", "2")
-    stage.wait(lambda: stage.committed() > 20, 40, "the backfill is under way")
+    stage.wait(lambda: stage.committed() > 20, 120, "the backfill is under way")
     stage.publish(stage.upload(30, "new"), size=10)
     wipe(stage)
-    result = ended(backfill, 90)
+    result = ended(backfill)
     assert result["converged"]
     assert len(result["passes"]) > 1
     assert stage.settle(20).done == 180
@@ -224,7 +224,7 @@ class Killing:
             self.open = max(self.open, int(client.zcard(f"stockmeta:ledger:{BACKFILL}")))
             return reached()
 
-        self.stage.wait(look, 120, "it goes on")
+        self.stage.wait(look, 240, "it goes on")
 
 
 @pytest.mark.row("27", "images overwritten, deleted, renamed and added while a backfill is killed and resumed")
@@ -237,7 +237,7 @@ def test_what_changes_during_a_backfill_ends_right(stage: Stage) -> None:
     backfill = stage.backfill(*options)
     for number in range(4):
         goal = 36 * (number + 1)
-        stage.wait(lambda goal=goal: stage.committed() >= goal, 60, "it goes on")
+        stage.wait(lambda goal=goal: stage.committed() >= goal, 180, "it goes on")
         change(stage, stage.chance.sample(sorted(keys), 24), number)
         keys = list(stage.uploaded)
         if number % 2:
@@ -276,7 +276,7 @@ def test_uploads_overtake_a_backfill(stage: Stage) -> None:
         BACKFILL, SUSPECTS, FAULT_ENCODER="slow:0.05", BATCH=8, DEADLINE_SECONDS=300, VISIBILITY_SECONDS=900
     )
     stage.backfill("--window", "32")
-    stage.wait(lambda: "committed as" in slow.text(), 60, "the backfill is under way")
+    stage.wait(lambda: "committed as" in slow.text(), 120, "the backfill is under way")
     took = []
     for number in range(20):
         key = stage.put(f"new/{number}.jpg")
