@@ -30,6 +30,7 @@ from worker.bulk_told import told
 from worker.inventory import Inventory
 from worker.key_list import KeySweep, read_keys
 from worker.library import Library
+from worker.priority import follow_nice
 from worker.queue.runs import FeederState, RedisCrew
 from worker.rescoring import require_stored, stored_for
 from worker.session import Session, session
@@ -78,6 +79,7 @@ class Options:
 def run(settings: Settings, options: Options) -> int:
     """Bring a library up to date; returns the exit status. Raises `ConfigurationError`, `Unavailable`."""
     _check(options)
+    follow_nice()
     settings, library = locate(settings, options.library)
     inventory = options.inventory and open_inventory(options.inventory, library, settings)
     listed = partial(_sweep, library, options, inventory or None)
