@@ -6,8 +6,8 @@ as requests to S3.
 
 import threading
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from tasks.order import Order
 from tasks.ports import Fetched, Stat, Store
@@ -18,6 +18,8 @@ PAGE = 1000
 
 T = TypeVar("T")
 
+_PLACES = {field.name: place for place, field in enumerate(fields(Traffic))}
+_READ, _WRITTEN = _PLACES["read"], _PLACES["written"]
 _METHODS: dict[str, Operation] = {"HEAD": "head", "PUT": "put", "DELETE": "delete"}
 
 
@@ -26,18 +28,19 @@ class Meter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._total = Traffic()
+        self._total = [0] * len(_PLACES)
         self._local = threading.local()
 
     def add(self, traffic: Traffic) -> None:
         """Count something."""
-        self._local.traffic = self.mine() + traffic
-        with self._lock:
-            self._total += traffic
+        for name, place in _PLACES.items():
+            self._count(place, getattr(traffic, name))
 
     def request(self, operation: Operation, *, read: int = 0, written: int = 0) -> None:
         """Count one request, and the bytes with it."""
-        self.add(Traffic(**{operation: 1}, read=read, written=written))
+        self._count(_PLACES[operation], 1)
+        self._count(_READ, read)
+        self._count(_WRITTEN, written)
 
     def sent(self, method: str, url: str, written: int = 0) -> None:
         """Count a request that goes on the wire."""
@@ -45,24 +48,35 @@ class Meter:
 
     def received(self, size: int) -> None:
         """Count bytes that came."""
-        if size:
-            self.add(Traffic(read=size))
+        self._count(_READ, size)
 
     @property
     def total(self) -> Traffic:
         """Of all threads."""
         with self._lock:
-            return self._total
+            return Traffic(*self._total)
 
     def mine(self) -> Traffic:
         """Of the calling thread."""
-        traffic: Traffic = getattr(self._local, "traffic", None) or Traffic()
-        return traffic
+        return Traffic(*self._own())
+
+    def _count(self, place: int, number: int) -> None:
+        # Lists and not sums of `Traffic`: it happens at every request.
+        if number:
+            self._own()[place] += number
+            with self._lock:
+                self._total[place] += number
+
+    def _own(self) -> list[int]:
+        own: list[int] | None = getattr(self._local, "counts", None)
+        if own is None:
+            own = self._local.counts = [0] * len(_PLACES)
+        return own
 
 
 def operation(method: str, url: str) -> Operation:
     """As what S3 bills a request. Anything else that it knows costs what a GET does."""
-    if method == "GET" and "list-type=2" in urlsplit(url).query.split("&"):
+    if method == "GET" and "list-type=2" in url.partition("?")[2].split("&"):
         return "list"
     return _METHODS.get(method, "get")
 
