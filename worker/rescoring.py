@@ -35,7 +35,7 @@ def stored_for(library: Library, generation: str, sight: Sight | None = None) ->
 
 
 def require_stored(library: Library, generation: str, given: str | None, sight: Sight | None = None) -> str | None:
-    """The generation whose embeddings a re-score takes; `None` where that is the one to be filled itself.
+    """The generation whose embeddings a re-score takes; `None` if there is none but the one to be filled.
 
     Args:
         library: whose.
@@ -44,13 +44,11 @@ def require_stored(library: Library, generation: str, given: str | None, sight: 
         sight: of the generation to be filled, if it is not described yet.
 
     Raises:
-        NotReusable: there is none, or what it has stored is not what would be seen now; says why.
+        NotReusable: what it has stored is not what would be seen now; says why.
         Unavailable: the store does not answer.
     """
     stored = given or read_current(library.sidecars, library.layout).serving
-    if stored is None:
-        raise NotReusable("nothing was tagged here yet, so nothing is stored: run `stockmeta backfill`", generation)
-    if stored == generation:
+    if stored is None or stored == generation:
         return None
     new, old = sight or _sight(library, generation), _sight(library, stored)
     if old is None:

@@ -5,6 +5,7 @@ It is a backfill that sends only images of which something is stored; see `worke
 
 from dataclasses import replace
 
+from tasks.errors import ConfigurationError
 from tasks.generation import read_current, withdraw
 from worker import console
 from worker.bulk_library import locate
@@ -25,6 +26,9 @@ def run(settings: Settings, options: Options) -> int:
     _, library = locate(settings, options.library)
     stored = None if options.stored is None else require(library, options.stored)
     before = read_current(library.sidecars, library.layout)
+    if before.serving is None:
+        # Told here, since our own worker would open its generation as the library's first.
+        raise ConfigurationError("nothing was tagged here yet, so nothing is stored: run `stockmeta backfill`")
     try:
         return backfill.run(settings, replace(options, rescore=True, stored=stored))
     except NotReusable as refusal:
