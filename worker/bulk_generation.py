@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from worker.runtime import Model
 
 POLL_SECONDS = 0.2
-SAY_SECONDS = 60.0
+SAY_SECONDS, FIRST_SECONDS = 60.0, 5.0
+"""So often it is said that nobody is there; and the first time after so long."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def to_fill(here: Session, library: Library, named: str | None, control: Control
         ConfigurationError: it is not kept, or workers have another library.
         Unavailable: our own worker ended.
     """
-    said = time.monotonic() - SAY_SECONDS + 5.0
+    said = time.monotonic() - SAY_SECONDS + FIRST_SECONDS
     while not control.stop.is_set():
         here.check()
         trouble = "no worker is heard of that takes backfills; start one: stockmeta worker --library ..."
