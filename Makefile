@@ -7,7 +7,7 @@ PHOTOS ?=
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit faults check docs bench bench-queue bench-rescore bench-scoring bench-captions quality captions-by-eye fmt clean
+.PHONY: help demo test test-unit faults check docs bench bench-queue bench-backfill bench-rescore bench-scoring bench-captions quality captions-by-eye fmt clean
 
 help:  ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ bench: $(READY)  ## Images a second, beside the bounds and a plain loop (PHOTOS=
 
 bench-queue: $(READY)  ## What the queue and the store cost, and how soon an upload has its sidecar (PHOTOS=folder)
 	$(BIN)/python scripts/bench_queue.py $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+bench-backfill: $(READY)  ## Listing and merging ten million keys and 200,000 objects on SeaweedFS; uploads during a backfill (PHOTOS=folder)
+	$(BIN)/python scripts/bench_listing.py
+	$(BIN)/python scripts/bench_fairness.py $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 bench-rescore: $(READY)  ## Scoring stored embeddings again, against tagging: in a folder, on SeaweedFS, from packs (PHOTOS=folder)
 	$(BIN)/python scripts/bench_rescore.py $(if $(PHOTOS),--photos '$(PHOTOS)')

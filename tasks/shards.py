@@ -7,7 +7,7 @@ entries is listed as it is.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 from typing import Literal, NamedTuple, Protocol
 
@@ -19,6 +19,9 @@ from tasks.ports import Stat, Store
 
 LEVEL = 2000
 """A level with more entries is not cut: it would be two pages read for nothing, and a piece for a handful of images."""
+
+SMALL = 5000
+"""Objects that are listed sooner than cut into pieces, each of them a request or more."""
 
 LANES = 8
 
@@ -106,13 +109,19 @@ class Sweep:
         self.complete = True
 
     def _work(self, shard: Shard, idle: bool) -> tuple[list[Shard], Iterator[Found]]:
-        return (self._cut(shard) if idle else None) or ([], self._whole(shard))
-
-    def _whole(self, shard: Shard) -> Iterator[Found]:
-        """All that lies below a prefix, however deep."""
+        """Cut a piece where lanes are idle and it is worth it, or else list it."""
         images: Iterator[Stat] = iter(())
         if "images" in shard.sides:
             images = self._listed(shard.prefix) if self.images is None else self.images
+            if idle:
+                first = list(islice(images, SMALL + 1))
+                if len(first) > SMALL and (cut := self._cut(shard)):
+                    return cut
+                images = chain(first, images)
+        return [], self._whole(shard, images)
+
+    def _whole(self, shard: Shard, images: Iterator[Stat]) -> Iterator[Found]:
+        """All that lies below a prefix, however deep."""
         order = self.library.sidecars.order
         images = self._owned(images)
         if self._sorts and self.sort is not None:

@@ -91,6 +91,7 @@ def test_nothing_is_missing_and_nothing_invented(library: Library, monkeypatch: 
     expected = put(library)
     for lanes, level in ((1, 0), (4, 0), (4, 12), (4, 2000)):
         monkeypatch.setattr(shards, "LEVEL", level)
+        monkeypatch.setattr(shards, "SMALL", 10)
         sweep = open_sweep(library, NEW, OLD, lanes)
         found = [(one.key, tuple(side is not None for side in one[1:])) for one in sweep]
         assert sweep.complete

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import shards
@@ -70,10 +70,12 @@ def computed(
 
 
 @pytest.mark.parametrize("order", ORDERS)
+@settings(max_examples=60)
 @given(
     keys=st.tuples(*[st.sets(KEYS, max_size=20)] * 4),
     lanes=st.sampled_from((1, 1, 3)),
     level=st.sampled_from((0, 2, 2000)),
+    small=st.sampled_from((0, 3)),
     prefix=st.sampled_from(("", "", "a/", "z/")),
     layout=st.sampled_from(LAYOUTS),
     apart=st.booleans(),
@@ -83,6 +85,7 @@ def test_a_sweep_finds_what_there_is(
     keys: tuple[set[str], set[str], set[str], set[str]],
     lanes: int,
     level: int,
+    small: int,
     prefix: str,
     layout: Layout,
     apart: bool,
@@ -93,12 +96,16 @@ def test_a_sweep_finds_what_there_is(
     library.fill(*keys)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "LEVEL", level)
+        patch.setattr(shards, "SMALL", small)
         assert swept(Sweep(library, NEW, OLD, lanes)) == computed(library, keys[0], keys[1:])
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
 @pytest.mark.parametrize("order", ORDERS)
-def test_images_in_another_order_than_their_records_are_sorted(order: Order, lanes: int) -> None:
+def test_images_in_another_order_than_their_records_are_sorted(
+    order: Order, lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "SMALL", 3)
     other: Order = "path" if order == "bytes" else "bytes"
     library = Library(MemoryStore("b", order), MemoryStore("o", other))
     keys = {"a b.jpg", "a-1.jpg", "a/b.jpg", "a/c/d.jpg", "foo.jpg", "foo.jpg-1.jpg"}
@@ -122,7 +129,8 @@ def test_images_that_somebody_else_listed() -> None:
     assert sweep.objects == 4
 
 
-def test_objects_that_are_no_images_are_counted() -> None:
+def test_objects_that_are_no_images_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "SMALL", 0)
     store = MemoryStore("b")
     library = Library(store, store)
     library.fill({"a.jpg", "b/c.txt", "b/d.jpg"}, {"a.jpg"}, set(), set())
@@ -158,6 +166,7 @@ class Watched(MemoryStore):
 @pytest.mark.parametrize("lanes", [1, 4])
 def test_sidecars_are_not_listed_as_images(lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "LEVEL", 0)
+    monkeypatch.setattr(shards, "SMALL", 0)
     store = Watched()
     library = Library(store, store)
     keys = {f"{n}.jpg" for n in range(50)} | {f"deep/{n}.jpg" for n in range(50)}
@@ -168,7 +177,8 @@ def test_sidecars_are_not_listed_as_images(lanes: int, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("lanes", [1, 4])
 @pytest.mark.parametrize("fails", ["x/c.jpg", "a.jpg", f".stockmeta/{NEW}/done/b/x/b.jpg.json"])
-def test_a_listing_that_breaks_off_makes_no_orphan(lanes: int, fails: str) -> None:
+def test_a_listing_that_breaks_off_makes_no_orphan(lanes: int, fails: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "SMALL", 0)
     store = Watched()
     library = Library(store, store)
     keys = {f"{folder}{name}.jpg" for folder in ("", "x/", "y/") for name in "abcdef"}
