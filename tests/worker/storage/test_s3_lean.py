@@ -7,7 +7,7 @@ from tests.faults import proxy
 from tests.faults.proxy import Proxy
 from tests.servers import Server
 from tests.worker.storage.s3_stores import opened
-from worker.storage.s3_lean import DISTRUST, Answer, Found, seconds
+from worker.storage.s3_lean import DISTRUST, Answer, Found, LeanRequests, seconds
 
 pytestmark = pytest.mark.integration
 KEYS = ("a.jpg", "2026/a b+c&d=%2F~.jpg", "한글/사진 #1.jpg", "quote'\"?;:@$,()!*.jpg")
@@ -85,3 +85,17 @@ class Wrong:
 
     def get_frozen_credentials(self) -> "Wrong":
         return self
+
+
+def test_listings_agree(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(server, monkeypatch) as store:
+        for key in (*KEYS, "x\x01y.jpg", "2026/b/c.jpg"):
+            store.put(key, b"content", if_match=None)
+        whole = LeanRequests.list
+        monkeypatch.setattr(LeanRequests, "list", lambda self, given: whole(self, {**given, "MaxKeys": "2"}))
+        asked = store.meter.total.list
+        lean = [list(store.list()), list(store.list("2026/")), list(store.walk()), list(store.list("nothing"))]
+        assert store.meter.total.list - asked > 6
+        monkeypatch.setattr(LeanRequests, "list", lambda *_: None)
+        assert lean == [list(store.list()), list(store.list("2026/")), list(store.walk()), list(store.list("nothing"))]
+        assert len(lean[0]) == len(KEYS) + 2
