@@ -157,6 +157,12 @@ def test_killed_ten_times_each_over_two_thousand_photographs(stage: Stage) -> No
     Killing(stage, window=4, settings={"CONCURRENCY": 2, "FAULT_ENCODER": "slow:0.01"}).run(2000, 10)
 
 
+@pytest.mark.row("27", "a backfill and workers killed twice each, with the real model `starter`")
+def test_killed_with_the_real_model(starter_stage: Stage) -> None:
+    """Row 27, with the model that photographs really get."""
+    Killing(starter_stage, window=2, settings={"MODEL": "starter", "INFERENCE_THREADS": 1}).run(200, 2)
+
+
 @dataclass
 class Killing:
     """Kills the backfill, and a worker, in turn, each time after some more images were committed."""
