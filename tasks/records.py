@@ -5,10 +5,11 @@ Frozen, plain, and independent of any model or store. `Record.to_json` and `Reco
 """
 
 import base64
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -248,10 +249,19 @@ class Record:
         return decoded(text, cls)
 
 
+_building = threading.Lock()
+_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+
+
 def decoded(text: str | bytes, kind: type[Kind]) -> Kind:
     """JSON as a dataclass. Raises `ValueError`, saying where, if it is nothing such."""
+    decoder: msgspec.json.Decoder[Kind] | None = _decoders.get(kind)
+    if decoder is None:
+        # msgspec learns a class, and those in it, at its first use: two threads that do so at once crash the process.
+        with _building:
+            decoder = _decoders.setdefault(kind, msgspec.json.Decoder(kind))
     try:
-        return msgspec.json.decode(text, type=kind)
+        return decoder.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 

@@ -1,10 +1,14 @@
 import dataclasses
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from tasks import records
 from tasks.records import (
     Candidate,
     Category,
@@ -13,6 +17,7 @@ from tasks.records import (
     Embedding,
     Flag,
     Image,
+    ImageRef,
     Keyword,
     Record,
     Source,
@@ -104,3 +109,24 @@ def test_what_is_no_record_is_a_value_error(text: str) -> None:
 def test_nesting_without_end_is_no_record() -> None:
     with pytest.raises(ValueError, match="deep"):
         Record.from_json('{"schema": "stockmeta/1", "more": ' + "[" * 200_000 + "]" * 200_000 + "}")
+
+
+def test_a_class_is_learned_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """msgspec crashes the process where two do so at once; a worker has 64 threads that read records."""
+    at_it, most = 0, 0
+
+    def learn(kind: type[object]) -> msgspec.json.Decoder[object]:
+        nonlocal at_it, most
+        at_it += 1
+        most = max(most, at_it)
+        time.sleep(0.01)
+        at_it -= 1
+        return Decoder(kind)
+
+    Decoder = msgspec.json.Decoder  # noqa: N806 - a class
+    monkeypatch.setattr(records.msgspec.json, "Decoder", learn)
+    monkeypatch.setattr(records, "_decoders", {})
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: records.decoded(b'{"bucket":"b","key":"k"}', ImageRef), range(32)))
+    assert set(found) == {ImageRef("b", "k")}
+    assert most == 1
