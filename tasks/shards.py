@@ -20,7 +20,7 @@ from tasks.ports import Stat, Store
 LEVEL = 2000
 """A level with more entries is not cut: it would be two pages read for nothing, and a piece for a handful of images."""
 
-SMALL = 5000
+SMALL = 2000
 """Objects that are listed sooner than cut into pieces, each of them a request or more."""
 
 LANES = 8
