@@ -121,7 +121,7 @@ def _pass(
             refs = [replace(ref, etag=None) for ref in refs]
         start, cpu, store = time.perf_counter(), worker.cpu, place.servers_cpu()[0]
         for first in range(0, len(refs), MESSAGE):
-            message = TagMessage(tuple(refs[first : first + MESSAGE]), generation, stored=stored)
+            message = TagMessage(tuple(refs[first : first + MESSAGE]), generation, stored=stored, new=True)
             place.queue.send(message, BACKFILL)
         until(lambda: worker.alive and place.drained(), 600 + images, "all images have ended", pause=0.05)
         took = Took(time.perf_counter() - start, worker.cpu - cpu, place.servers_cpu()[0] - store)

@@ -59,12 +59,12 @@ class Tagger:
         """Work on one image to its end; what is committed counts as done, unless `redo` asks for it.
 
         Args:
-            ref: which. With `stored`, its ETag says also that a listing showed no record of it in this generation:
-                then none is looked for, and an image costs three requests.
+            ref: which.
             redo: what is worked on though it is committed.
             stored: the generation whose record of the same content may stand in for the pixels.
             new: a listing showed no record of it: none is looked for before the work, which saves two requests of
-                seven. Where there is one by now, the commit finds it.
+                seven; what is scored again, with its ETag given, costs three. Where there is one by now, the commit
+                finds it.
 
         Raises:
             Rejected: its key is too long for a record, or lies among the outputs.
@@ -77,14 +77,15 @@ class Tagger:
         if self.publisher.sidecars is source and self.publisher.layout.is_output(ref.key):
             raise Rejected(Reason.KEY_INVALID, "it lies among the outputs, which are never taken for input")
         self.publisher.layout.check(ref)
-        rescored = self._rescored(ref, ref.etag, stored)
-        if rescored is not None and redo is None:
+        rescored = self._rescored(ref, ref.etag, stored) if new and redo is None else None
+        if rescored is not None:
             # There is a record by now, or an outdated one that the listing missed: the ordinary way looks at it.
             with suppress(Conflict):
                 start = time.perf_counter()
                 committed = self.publisher.publish_first(rescored, source)
                 self.observer.stage("commit", time.perf_counter() - start)
                 return Outcome(ref, committed)
+            new = False
         stat = source.stat(ref.key, ref.etag)
         seen = NOTHING if new else self.publisher.look(ref, stat.etag)
         again = seen.current is not None and wanted(redo, seen.current)
@@ -94,7 +95,7 @@ class Tagger:
             return Outcome(ref, seen.current, cached=True)
         if not again and (own := self._own(ref, stat, source, seen)):
             return Outcome(ref, self.publisher.publish(own, source, seen), cached=True)
-        if ref.etag is None:
+        if rescored is None and (not new or ref.etag is None):
             rescored = self._rescored(ref, stat.etag, stored)
         record = rescored or self._work(ref, stat, source)
         start = time.perf_counter()

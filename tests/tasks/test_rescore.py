@@ -172,7 +172,7 @@ def untimed(record: Record) -> str:
 def rescore(stage: Stage, models: dict[str, Model], ref: ImageRef, name: str = "policy") -> Outcome:
     """Work on one image as a message with `stored` has it."""
     stored = models["first"].provenance.generation
-    return stage.tagger(models[name]).attempt(stage.pinned(ref), stored=stored)
+    return stage.tagger(models[name]).attempt(stage.pinned(ref), stored=stored, new=True)
 
 
 @pytest.mark.parametrize("name", ["policy", "words", "score"])
@@ -191,12 +191,27 @@ def test_a_rescored_record_is_a_fresh_one(tagged: Stage, models: dict[str, Model
 def test_it_costs_three_requests(tagged: Stage, models: dict[str, Model]) -> None:
     tagger = tagged.tagger(models["policy"])
     stored = models["first"].provenance.generation
-    tagger.attempt(tagged.pinned(REFS[0]), stored=stored)  # reads how the generation was made, and looks for packs
+    tagger.attempt(
+        tagged.pinned(REFS[0]), stored=stored, new=True
+    )  # reads how the generation was made, and looks for packs
     ref = tagged.pinned(REFS[1])
     tagged.out.requests.clear()
     tagged.source.requests.clear()
-    assert tagger.attempt(ref, stored=stored).committed
+    assert tagger.attempt(ref, stored=stored, new=True).committed
     assert (tagged.out.requests, tagged.source.requests) == (["read", "put"], ["stat"])
+
+
+def test_what_comes_again_is_looked_at_first(tagged: Stage, models: dict[str, Model]) -> None:
+    """Put off, a message's listing is old: somebody may have left a record of the other kind."""
+    tagger = tagged.tagger(models["policy"])
+    ref = tagged.pinned(REFS[0])
+    failed = replace(tagger.attempt(ref).record, status=Status.REJECTED, reason="unreadable")
+    done, other = (where(models["policy"].provenance.generation, ref) for where in (LAYOUT.done, LAYOUT.failed))
+    tagged.out.delete(done, if_match=tagged.out.stat(done).etag)
+    tagged.out.put(other, msgspec.json.encode(failed), if_match=None)
+    outcome = tagger.attempt(ref, stored=models["first"].provenance.generation)
+    assert outcome.cached
+    assert [stat.key for stat in tagged.out.list(models["policy"].provenance.generation)][:1] == [other]
 
 
 def test_a_ref_without_an_etag_is_looked_at_first(tagged: Stage, models: dict[str, Model]) -> None:
@@ -308,7 +323,7 @@ def test_an_image_replaced_meanwhile_leaves_nothing(tagged: Stage, models: dict[
         if _Plain(tagged.source).read(ref.key)[0] == data  # type: ignore[index]  # it is there
         else _Plain(tagged.source).put(ref.key, data, if_match=ref.etag) and None
     )
-    outcome = tagged.tagger(models["policy"]).attempt(ref, stored=models["first"].provenance.generation)
+    outcome = tagged.tagger(models["policy"]).attempt(ref, stored=models["first"].provenance.generation, new=True)
     assert (outcome.committed, outcome.record.reason) == (False, "replaced")
     assert not list(tagged.out.list(f"{models['policy'].provenance.generation}/done"))
     # It comes again without an ETag, and is read.
@@ -320,7 +335,7 @@ def test_an_image_replaced_meanwhile_leaves_nothing(tagged: Stage, models: dict[
 def test_an_image_that_is_gone_leaves_nothing(tagged: Stage, models: dict[str, Model]) -> None:
     ref = tagged.pinned(REFS[0])
     tagged.source.delete(ref.key, if_match=ref.etag or "")
-    outcome = tagged.tagger(models["policy"]).attempt(ref, stored=models["first"].provenance.generation)
+    outcome = tagged.tagger(models["policy"]).attempt(ref, stored=models["first"].provenance.generation, new=True)
     assert outcome.record.reason == "vanished"
     assert not list(tagged.out.list(f"{models['policy'].provenance.generation}/done"))
 
@@ -370,7 +385,7 @@ def test_packs_give_the_same_for_one_request_less(tagged: Stage, models: dict[st
     stored = models["first"].provenance.generation
     found = [untimed(tagger.attempt(tagged.pinned(REFS[0]), stored=stored).record)]
     tagged.out.requests.clear()
-    found += [untimed(tagger.attempt(tagged.pinned(ref), stored=stored).record) for ref in REFS[1:]]
+    found += [untimed(tagger.attempt(tagged.pinned(ref), stored=stored, new=True).record) for ref in REFS[1:]]
     assert found == expected
     assert Counter(tagged.out.requests) == {"put": 3}
     assert tagged.decoder.count == 0
