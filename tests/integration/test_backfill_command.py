@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 from tests.conftest import REPOSITORY, jpeg
 from tests.integration.conftest import Command
 from tests.servers import Server
+from worker.broker import embedded_broker
 
 Validate = Callable[[str], dict[str, Any]]
 
@@ -77,85 +81,168 @@ def test_a_folder_gets_its_metadata_and_the_second_run_costs_one_listing(
     assert set(records(photos, "failed")) == {"broken.jpg"}
 
 
-def test_what_failed_is_tried_again_when_asked(stockmeta: Command, photos: Path) -> None:
-    backfill(stockmeta, photos, status=1)
-    (before,) = records(photos, "failed").values()
-    first = json.loads(before.read_text())
-    again = backfill(stockmeta, photos, "--only", "failed", status=1)
+@dataclass(frozen=True)
+class Standing:
+    """A queue and a worker that stay, on a folder or a bucket; each test has a part of it.
+
+    Attributes:
+        settings: for commands, as keywords of `stockmeta`.
+        library: the whole, as commands name it.
+    """
+
+    settings: dict[str, object]
+    library: str
+    list_records: Callable[[str, str], dict[str, bytes]]
+
+    def records(self, part: str, kind: str = "done") -> dict[str, dict[str, Any]]:
+        """Records of a part of the library, by key below it."""
+        return {key: json.loads(data) for key, data in self.list_records(part, kind).items()}
+
+
+@contextmanager
+def standing_worker(settings: dict[str, object], log: Path) -> Iterator[None]:
+    """A worker in a process of its own, while the block runs."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("STOCKMETA_")}
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker.cli", "worker"],
+            env=clean | {f"STOCKMETA_{name}": str(value) for name, value in settings.items()},
+            cwd=REPOSITORY,
+            stdout=file,
+            stderr=file,
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=40)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Standing]:
+    root = tmp_path_factory.mktemp("standing") / "library"
+    root.mkdir()
+
+    def listed(part: str, kind: str) -> dict[str, bytes]:
+        found = root.glob(f".stockmeta/*/{kind}/library/{part}/**/*.json")
+        return {
+            path.as_posix().partition(f"/{kind}/library/{part}/")[2].removesuffix(".json"): path.read_bytes()
+            for path in found
+        }
+
+    with embedded_broker() as url:
+        settings: dict[str, object] = {"BROKER_URL": url, "LIBRARY": root, "MODEL": "fake", "CACHE_DIR": cache_dir}
+        with standing_worker(settings, root.parent / "log"):
+            yield Standing(settings, str(root), listed)
+
+
+@pytest.fixture(scope="module")
+def bucket(seaweed: Server, tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Standing]:
+    name, client = seaweed.make_bucket(), seaweed.s3()
+
+    def listed(part: str, kind: str) -> dict[str, bytes]:
+        found = {}
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=".stockmeta/"):
+            for item in page.get("Contents", []):
+                _, here, key = item["Key"].partition(f"/{kind}/{name}/{part}/")
+                if here:
+                    found[key.removesuffix(".json")] = client.get_object(Bucket=name, Key=item["Key"])["Body"].read()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch, embedded_broker() as url:
+        for variable, value in seaweed.environment.items():
+            patch.setenv(variable, value)
+        ours = {n.removeprefix("STOCKMETA_"): v for n, v in seaweed.environment.items() if n.startswith("STOCKMETA_")}
+        settings = {"BROKER_URL": url, "LIBRARY": f"s3://{name}", "MODEL": "fake", "CACHE_DIR": cache_dir, **ours}
+        with standing_worker(settings, tmp_path_factory.mktemp("bucket") / "log"):
+            yield Standing(settings, f"s3://{name}", listed)
+
+
+def fill(crew: Standing, part: str, photos: Path) -> str:
+    """Put photographs into a part of the library; returns how commands name it."""
+    shutil.copytree(photos, Path(crew.library) / part)
+    return f"{crew.library}/{part}"
+
+
+def test_what_failed_is_tried_again_and_everything_when_forced(
+    stockmeta: Command, folder: Standing, photos: Path
+) -> None:
+    library = fill(folder, "again", photos)
+    assert backfill(stockmeta, library, status=1, **folder.settings)["outcomes"] == {
+        "tagged": 3,
+        "rejected/truncated": 1,
+    }
+    first = folder.records("again", "failed")["broken.jpg"]
+    again = backfill(stockmeta, library, "--only", "failed", status=1, **folder.settings)
     assert again["outcomes"] == {"rejected/truncated": 1}
     assert [c["sent"] for c in again["passes"]] == [1, 0]
-    second = json.loads(before.read_text())
+    second = folder.records("again", "failed")["broken.jpg"]
     assert second["updated_at"] > first["updated_at"]
     assert second["revision"] > first["revision"]
     assert second["created_at"] == first["created_at"]
-    assert backfill(stockmeta, photos, "--only", "stale")["outcomes"] == {}
 
-
-def test_everything_is_done_again_when_forced(stockmeta: Command, photos: Path) -> None:
-    backfill(stockmeta, photos, status=1)
-    before = {key: json.loads(path.read_text())["updated_at"] for key, path in records(photos).items()}
-    forced = backfill(stockmeta, photos, "--force", status=1)
+    before = folder.records("again")
+    forced = backfill(stockmeta, library, "--force", status=1, **folder.settings)
     assert forced["outcomes"] == {"tagged": 3, "rejected/truncated": 1}
     assert [c["sent"] for c in forced["passes"]] == [4, 0]
-    after = {key: json.loads(path.read_text())["updated_at"] for key, path in records(photos).items()}
+    after = folder.records("again")
     assert after.keys() == before.keys()
-    assert all(after[key] > before[key] for key in before)
+    assert all(after[key]["updated_at"] > before[key]["updated_at"] for key in before)
 
 
 def test_changed_settings_fill_a_new_generation_and_promote_lets_it_serve(stockmeta: Command, photos: Path) -> None:
     (photos / "broken.jpg").unlink()
     first = backfill(stockmeta, photos)["generation"]
-    pointer = photos / ".stockmeta" / "current.json"
-    assert json.loads(pointer.read_text())["serving"] == first
     second = backfill(stockmeta, photos, "--language", "en,ko")
     assert second["generation"] != first
     assert second["outcomes"] == {"tagged": 3}
     assert any("generation promote" in note for note in second["notes"])
+    pointer = photos / ".stockmeta" / "current.json"
     current = json.loads(pointer.read_text())
     assert (current["serving"], current["filling"]) == (first, second["generation"])
-    promoted = backfill(stockmeta, photos, "--language", "en,ko", "--promote")
-    assert promoted["promoted"]
+    assert backfill(stockmeta, photos, "--language", "en,ko", "--promote")["promoted"]
     assert json.loads(pointer.read_text())["serving"] == second["generation"]
 
 
-def test_only_so_many_and_a_list_of_keys(stockmeta: Command, photos: Path) -> None:
-    assert backfill(stockmeta, photos, "--limit", 1)["passes"][0]["sent"] == 1
-    sampled = backfill(stockmeta, photos, "--only", "missing", "--sample", 1)
-    assert [c["sent"] for c in sampled["passes"]] == [1]
-    keys = b"blue.jpg\0broken.jpg\0gone.jpg\0notes.txt\0blue.jpg\0".decode()
-    result = stockmeta("backfill", photos, "--keys", "-", "-0", stdin=keys, MODEL="fake")
-    said = json.loads(result.stdout)
-    assert said["passes"][0]["images"] == 2
-    assert said["passes"][0]["others"] == 2
-    assert "blue.jpg" in records(photos)
+def test_only_so_many_and_a_list_of_keys(stockmeta: Command, folder: Standing, photos: Path) -> None:
+    library = fill(folder, "some", photos)
+    assert backfill(stockmeta, library, "--only", "stale", **folder.settings)["passes"][0]["sent"] == 0
+    assert backfill(stockmeta, library, "--limit", 1, **folder.settings)["passes"][0]["sent"] == 1
+    keys = "some/blue.jpg\0some/gone.jpg\0some/notes.txt\0some/blue.jpg\0elsewhere/x.jpg\0"
+    said = report(stockmeta("backfill", library, "--keys", "-", "-0", stdin=keys, **folder.settings))
+    assert (said["passes"][0]["images"], said["passes"][0]["others"]) == (1, 3)
+    assert "blue.jpg" in folder.records("some")
 
 
-def test_usage(stockmeta: Command, photos: Path) -> None:
+def test_usage(stockmeta: Command, folder: Standing, photos: Path) -> None:
+    library = fill(folder, "usage", photos)
     for arguments in (
-        (photos / "nowhere",),
-        (photos, "--force", "--only", "stale"),
-        (photos, "--limit", 1, "--sample", 1),
-        (photos, "--keys", "-", "--inventory", "s3://b/manifest.json"),
+        (f"{library}/nowhere",),
+        (photos,),
+        (library, "--force", "--only", "stale"),
+        (library, "--limit", 1, "--sample", 1),
+        (library, "--keys", "-", "--inventory", "s3://b/manifest.json"),
+        (library, "--generation", "0123456789ab"),
     ):
-        result = stockmeta("backfill", *arguments, MODEL="fake")
+        result = stockmeta("backfill", *arguments, **folder.settings)
         assert (result.returncode, result.stdout) == (2, ""), result.stderr
 
 
-@pytest.fixture
-def many(tmp_path: Path) -> Path:
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for i in range(400):
-        (folder / f"{i:04}.jpg").write_bytes(jpeg((i % 256, 0, 0), (320, 240)))  # type: ignore[arg-type]
-    return folder
+def many(crew: Standing, part: str) -> str:
+    """300 photographs in a part of the library."""
+    place = Path(crew.library) / part
+    place.mkdir()
+    data = jpeg("red", (320, 240))
+    for i in range(300):
+        (place / f"{i:04}.jpg").write_bytes(data)
+    return str(place)
 
 
-def start(folder: object, cache_dir: Path, *arguments: object, **settings: object) -> "subprocess.Popen[str]":
-    given = {"MODEL": "fake", "CACHE_DIR": cache_dir, **settings}
+def start(*arguments: object, **settings: object) -> "subprocess.Popen[str]":
     clean = {name: value for name, value in os.environ.items() if not name.startswith("STOCKMETA_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "worker.cli", "backfill", str(folder), *map(str, arguments)],
-        env=clean | {f"STOCKMETA_{name}": str(value) for name, value in given.items()},
+        [sys.executable, "-m", "worker.cli", "backfill", *map(str, arguments)],
+        env=clean | {f"STOCKMETA_{name}": str(value) for name, value in settings.items()},
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -165,7 +252,7 @@ def start(folder: object, cache_dir: Path, *arguments: object, **settings: objec
     )
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def until(true: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
@@ -174,118 +261,108 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_reports_and_the_next_run_goes_on(
-    stockmeta: Command, many: Path, cache_dir: Path, number: signal.Signals
+    stockmeta: Command, folder: Standing, number: signal.Signals
 ) -> None:
-    with start(many, cache_dir, "--rate", "100") as process:
-        until(lambda: len(records(many)) > 3)
+    part = f"interrupted-{number}"
+    library = many(folder, part)
+    with start(library, "--rate", "30", **folder.settings) as process:
+        until(lambda: len(folder.records(part)) > 3)
         process.send_signal(number)
-        out, err = process.communicate(timeout=40)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number, err
     said = json.loads(out)
-    assert said["interrupted"]
-    assert not said["converged"]
+    assert (said["interrupted"], said["converged"]) == (True, False)
     assert "run the same command again" in err
     assert "Traceback" not in err
-    done = len(records(many))
-    assert 3 < done < 400
-    rest = backfill(stockmeta, many)
-    assert rest["passes"][0]["current"] == done
-    assert rest["outcomes"] == {"tagged": 400 - done}
-    assert len(records(many)) == 400
+    rest = backfill(stockmeta, library, **folder.settings)
+    assert rest["passes"][0]["current"] > 3
+    assert rest["passes"][0]["sent"] > 0
+    assert len(folder.records(part)) == 300
 
 
-def test_it_pauses_and_goes_on(many: Path, cache_dir: Path) -> None:
-    with start(many, cache_dir, "--window", "1", "--json") as process:
-        until(lambda: len(records(many)) > 3)
-        process.send_signal(signal.SIGUSR1)
-        # What is in the queue ends: one message.
-        before = -1
-        while before != (now := len(records(many))):
-            before = now
-            time.sleep(1.0)
-        assert before < 400
-        time.sleep(1.0)
-        assert len(records(many)) == before
-        process.send_signal(signal.SIGUSR2)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert len(records(many)) == 400
-
-
-@pytest.fixture
-def bucket(seaweed: Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name, value in seaweed.environment.items():
-        monkeypatch.setenv(name, value)
-    return seaweed.make_bucket()
-
-
-def s3(server: Server) -> dict[str, object]:
-    """Settings of the store, as keywords of `stockmeta`."""
-    return {
-        name.removeprefix("STOCKMETA_"): value
-        for name, value in server.environment.items()
-        if name.startswith("STOCKMETA_")
-    }
-
-
-def keys(server: Server, bucket: str, kind: str) -> set[str]:
-    pages = server.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=".stockmeta/")
-    found = [item["Key"] for page in pages for item in page.get("Contents", [])]
-    parts = [key.split("/", 4) for key in found if key.count("/") >= 4]
-    return {each[4].removesuffix(".json") for each in parts if each[2] == kind}
-
-
-def test_what_changes_while_it_runs_ends_right(
-    stockmeta: Command, seaweed: Server, bucket: str, cache_dir: Path
+def test_with_a_worker_of_its_own_it_ends_with_what_is_in_hand(
+    stockmeta: Command, tmp_path: Path, cache_dir: Path
 ) -> None:
-    client = seaweed.s3()
-    names = [f"{shoot}/{i:03} b.jpg" for shoot in ("a", "a b", "a-1") for i in range(60)]
-    for name in names:
-        client.put_object(Bucket=bucket, Key=name, Body=jpeg("red"))
-    with start(f"s3://{bucket}", cache_dir, "--rate", "100", "--window", "2", **s3(seaweed)) as process:
-        until(lambda: len(keys(seaweed, bucket, "done")) > 5)
-        for name in names[10:170:20]:
-            client.put_object(Bucket=bucket, Key=name, Body=jpeg("blue", (80, 60)))
-            client.delete_object(Bucket=bucket, Key=names[names.index(name) + 1])
-            client.copy_object(Bucket=bucket, Key=f"moved/{name}", CopySource={"Bucket": bucket, "Key": name})
-            client.put_object(Bucket=bucket, Key=f"added/{name}", Body=jpeg("green"))
-        _, err = process.communicate(timeout=90)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(200):
+        (photos / f"{i:04}.jpg").write_bytes(jpeg("red", (320, 240)))
+    with start(photos, "--rate", "30", MODEL="fake", CACHE_DIR=cache_dir) as process:
+        until(lambda: len(records(photos)) > 3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert json.loads(out)["interrupted"]
+    assert "Traceback" not in err
+    assert 3 < len(records(photos)) < 200
+    assert backfill(stockmeta, photos)["converged"]
+    assert len(records(photos)) == 200
+
+
+def test_it_pauses_and_goes_on(folder: Standing) -> None:
+    library = many(folder, "paused")
+    with start(library, "--window", "1", "--json", **folder.settings) as process:
+        until(lambda: len(folder.records("paused")) > 3)
+        process.send_signal(signal.SIGUSR1)
+        # What is in the queue ends: one message of 64.
+        assert process.stderr
+        while '"phase":"paused"' not in process.stderr.readline():
+            pass
+        time.sleep(3.0)
+        before = len(folder.records("paused"))
+        time.sleep(1.0)
+        assert before == len(folder.records("paused")) < 300
+        process.send_signal(signal.SIGUSR2)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert len(folder.records("paused")) == 300
+
+
+def test_what_changes_while_it_runs_ends_right(stockmeta: Command, seaweed: Server, bucket: Standing) -> None:
+    client, name = seaweed.s3(), bucket.library.removeprefix("s3://")
+    names = [f"changing/{shoot}/{i:03} b.jpg" for shoot in ("a", "a b", "a-1") for i in range(60)]
+    for each in names:
+        client.put_object(Bucket=name, Key=each, Body=jpeg("red"))
+    library = f"{bucket.library}/changing"
+    with start(library, "--rate", "60", "--window", "2", **bucket.settings) as process:
+        until(lambda: len(bucket.records("changing")) > 5)
+        for each in names[10:170:20]:
+            client.put_object(Bucket=name, Key=each, Body=jpeg("blue", (80, 60)))
+            client.delete_object(Bucket=name, Key=names[names.index(each) + 1])
+            client.copy_object(Bucket=name, Key=f"{each}-moved.jpg", CopySource={"Bucket": name, "Key": each})
+            client.put_object(Bucket=name, Key=f"changing/added/{each}", Body=jpeg("green"))
+        _, err = process.communicate(timeout=120)
     assert process.returncode in (0, 1), err
-    backfill(stockmeta, f"s3://{bucket}", "--max-orphans", 100, **s3(seaweed))
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    listed = {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
-    images = {key: etag for key, etag in listed.items() if not key.startswith(".stockmeta/")}
-    assert keys(seaweed, bucket, "done") == set(images)
-    assert keys(seaweed, bucket, "failed") == set()
-    for key, etag in images.items():
-        (path,) = [each for each in listed if each.endswith(f"/done/{bucket}/{key}.json")]
-        record = json.loads(client.get_object(Bucket=bucket, Key=path)["Body"].read())
-        assert record["image"]["etag"] == etag, key
-    again = backfill(stockmeta, f"s3://{bucket}", **s3(seaweed))
+    backfill(stockmeta, library, "--max-orphans", 100, **bucket.settings)
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix="changing/")
+    images = {item["Key"].removeprefix("changing/"): item["ETag"] for page in pages for item in page["Contents"]}
+    assert {key: made["image"]["etag"] for key, made in bucket.records("changing").items()} == images
+    assert bucket.records("changing", "failed") == {}
+    again = backfill(stockmeta, library, **bucket.settings)
     assert again["converged"]
     assert (len(again["passes"]), again["passes"][0]["sent"], again["removed"]) == (1, 0, 0)
 
 
 def test_an_emptied_or_much_thinned_library_loses_nothing_unasked(
-    stockmeta: Command, seaweed: Server, bucket: str
+    stockmeta: Command, seaweed: Server, bucket: Standing
 ) -> None:
-    client = seaweed.s3()
-    names = [f"2026/{i:03}.jpg" for i in range(120)]
-    for name in names:
-        client.put_object(Bucket=bucket, Key=name, Body=jpeg("red"))
-    library = f"s3://{bucket}/2026"
-    backfill(stockmeta, library, **s3(seaweed))
-    assert keys(seaweed, bucket, "done") == set(names)
+    client, name = seaweed.s3(), bucket.library.removeprefix("s3://")
+    names = [f"thinned/{i:03}.jpg" for i in range(120)]
+    for each in names:
+        client.put_object(Bucket=name, Key=each, Body=jpeg("red"))
+    library = f"{bucket.library}/thinned"
+    backfill(stockmeta, library, **bucket.settings)
+    assert len(bucket.records("thinned")) == 120
 
-    client.delete_object(Bucket=bucket, Key=names[0])
-    one = backfill(stockmeta, library, **s3(seaweed))
+    client.delete_object(Bucket=name, Key=names[0])
+    one = backfill(stockmeta, library, **bucket.settings)
     assert (one["removed"], one["kept"]) == (1, [])
-    for name in names[1:4]:
-        client.delete_object(Bucket=bucket, Key=name)
-    three = backfill(stockmeta, library, status=1, **s3(seaweed))
+    for each in names[1:4]:
+        client.delete_object(Bucket=name, Key=each)
+    three = backfill(stockmeta, library, status=1, **bucket.settings)
     assert (three["removed"], three["kept"]) == (0, [{"reason": "too_many", "count": 3}])
-    for name in names[4:]:
-        client.delete_object(Bucket=bucket, Key=name)
-    empty = backfill(stockmeta, library, "--max-orphans", 100, status=1, **s3(seaweed))
+    for each in names[4:]:
+        client.delete_object(Bucket=name, Key=each)
+    empty = backfill(stockmeta, library, "--max-orphans", 100, status=1, **bucket.settings)
     assert (empty["removed"], empty["kept"]) == (0, [{"reason": "empty_listing", "count": 119}])
-    assert keys(seaweed, bucket, "done") == set(names[1:])
+    assert len(bucket.records("thinned")) == 119
