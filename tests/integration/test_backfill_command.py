@@ -252,7 +252,7 @@ def start(*arguments: object, **settings: object) -> "subprocess.Popen[str]":
     )
 
 
-def until(true: Callable[[], bool], seconds: float = 90) -> None:
+def until(true: Callable[[], bool], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
@@ -268,7 +268,7 @@ def test_interrupted_it_reports_and_the_next_run_goes_on(
     with start(library, "--rate", "30", **folder.settings) as process:
         until(lambda: len(folder.records(part)) > 3)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=150)
     assert process.returncode == 128 + number, err
     said = json.loads(out)
     assert (said["interrupted"], said["converged"]) == (True, False)
@@ -290,7 +290,7 @@ def test_with_a_worker_of_its_own_it_ends_with_what_is_in_hand(
     with start(photos, "--rate", "30", MODEL="fake", CACHE_DIR=cache_dir) as process:
         until(lambda: len(records(photos)) > 3)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=150)
     assert process.returncode == 130, err
     assert json.loads(out)["interrupted"]
     assert "Traceback" not in err
@@ -301,13 +301,13 @@ def test_with_a_worker_of_its_own_it_ends_with_what_is_in_hand(
 
 def test_it_pauses_and_goes_on(folder: Standing) -> None:
     library = many(folder, "paused")
-    with start(library, "--window", "1", "--json", **folder.settings) as process:
+    with start(library, "--rate", "20", "--json", **folder.settings) as process:
         until(lambda: len(folder.records("paused")) > 3)
         process.send_signal(signal.SIGUSR1)
         # What is in the queue ends: one message of 64.
         assert process.stderr
-        while '"phase":"paused"' not in process.stderr.readline():
-            pass
+        while '"phase":"paused"' not in (line := process.stderr.readline()):
+            assert line, "it ended without a pause"
         time.sleep(3.0)
         before = len(folder.records("paused"))
         time.sleep(1.0)
