@@ -306,7 +306,7 @@ def test_it_pauses_and_goes_on(folder: Standing) -> None:
         process.send_signal(signal.SIGUSR1)
         # What is in the queue ends: one message of 64.
         assert process.stderr
-        while '"phase":"paused"' not in (line := process.stderr.readline()):
+        while '"paused"' not in (line := process.stderr.readline()):
             assert line, "it ended without a pause"
         time.sleep(3.0)
         before = len(folder.records("paused"))
