@@ -27,7 +27,8 @@ from urllib.parse import quote
 
 from tasks.backfill import Backfill, Plan
 from tasks.bulk import Progress
-from tasks.feeder import Control, Feed, Feeder
+from tasks.feed import Control, Feed
+from tasks.feeder import Feeder
 from tasks.layout import Layout
 from tasks.messages import TagMessage
 from tasks.order import Order

@@ -7,20 +7,21 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from tasks.bulk import Counts, Kept, Progress, Result, Unfinished
 from tasks.errors import Unavailable
-from tasks.feeder import Feeder, Stopped
+from tasks.feed import Stopped
+from tasks.feeder import Feeder
 from tasks.merge import Found
 from tasks.orphans import Orphans, remove
 from tasks.ports import Store
 from tasks.publish import Publisher
 from tasks.reconcile import MARGIN_SECONDS, Reconciler, State, Verdict
 from tasks.records import ImageRef
+from tasks.tally import Sweep, Tally
 from tasks.traffic import Traffic
 
 logger = logging.getLogger(__name__)
@@ -34,16 +35,6 @@ TURN = 1000
 
 UNDONE = frozenset({State.MISSING, State.STALE})
 EVERY = UNDONE | {State.CURRENT, State.TERMINAL}
-
-
-class Sweep(Protocol):
-    """One passage through a library; `tasks.shards.Sweep` is one."""
-
-    complete: bool
-    objects: int
-
-    def __iter__(self) -> Iterator[Found]:
-        """What is found. Raises `Unavailable`, `ConfigurationError`."""
 
 
 @dataclass(frozen=True)
@@ -71,56 +62,6 @@ class Plan:
     once: bool = False
     dry_run: bool = False
     stored_only: bool = False
-
-
-@dataclass
-class _Tally:
-    """Counts of one listing while it goes on; `asked` tells what this process has asked of S3 so far."""
-
-    asked: Callable[[], Traffic] = Traffic
-    states: Counter[State] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
-    both: int = 0
-    looked: int = 0
-    unstored: int = 0
-    sent: int = 0
-    bytes: int = 0
-    records: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    def __post_init__(self) -> None:
-        self._before = self.asked()
-
-    def add(self, verdict: Verdict) -> None:
-        self.states[verdict.state] += 1
-        self.looked += verdict.looked
-        self.both += verdict.both
-        self.records += (verdict.found.done is not None) + (verdict.found.failed is not None)
-        if verdict.reason is not None:
-            self.refused[verdict.reason] += 1
-
-    def counts(self, sweep: Sweep) -> Counts:
-        states = self.states
-        images = states.total() - states[State.ORPHAN]
-        return Counts(
-            images=images,
-            current=states[State.CURRENT],
-            missing=states[State.MISSING],
-            stale=states[State.STALE],
-            terminal=states[State.TERMINAL],
-            refused=dict(self.refused),
-            both=self.both,
-            orphans=states[State.ORPHAN],
-            others=max(0, sweep.objects - images),
-            looked=self.looked,
-            unstored=self.unstored,
-            sent=self.sent,
-            bytes=self.bytes,
-            records=self.records,
-            complete=sweep.complete,
-            requests=(self.asked() - self._before).to_counts(),
-            seconds=time.monotonic() - self.began,
-        )
 
 
 class Backfill:
@@ -219,7 +160,7 @@ class Backfill:
 
     def _pass(self, number: int) -> bool:
         """List, send, and wait; returns whether the queue was wiped meanwhile."""
-        tally, sweep, feeder = _Tally(self._asked), self._sweep(), self._feeder
+        tally, sweep, feeder = Tally(self._asked), self._sweep(), self._feeder
         expected = self._passes[-1].images if self._passes and self._passes[-1].complete else None
         self._passes.append(Counts())
         redone = feeder.redo if feeder else None
@@ -245,7 +186,7 @@ class Backfill:
         self._passes[-1] = replace(tally.counts(sweep), complete=sweep.complete)
         return feeder.wiped
 
-    def _list(self, tally: _Tally, sweep: Sweep, orphans: Orphans, *, first: bool) -> None:
+    def _list(self, tally: Tally, sweep: Sweep, orphans: Orphans, *, first: bool) -> None:
         plan, chosen = self._plan, self._chosen(first=first)
         drawn: list[Verdict] = []
         eligible = 0
@@ -278,7 +219,7 @@ class Backfill:
         margin = 0.0 if self._source is self._publisher.sidecars else MARGIN_SECONDS
         return found.image.modified <= found.stored.modified + margin
 
-    def _leave(self, found: Found, tally: _Tally) -> None:
+    def _leave(self, found: Found, tally: Tally) -> None:
         """Leave an image that no stored embedding stands for to a backfill."""
         tally.unstored += 1
         if tally.unstored <= NAMED:
@@ -289,7 +230,7 @@ class Backfill:
         """What is given to workers: after the first pass what was done again is done."""
         return self._plan.only if first else self._plan.only & UNDONE
 
-    def _give(self, verdict: Verdict, tally: _Tally) -> None:
+    def _give(self, verdict: Verdict, tally: Tally) -> None:
         image = verdict.found.image
         assert image is not None
         tally.sent += 1
@@ -305,7 +246,7 @@ class Backfill:
         ref = ImageRef(self._source.bucket, image.key, image.etag if stored and new else None)
         self._feeder.add(ref, suspect=verdict.crashed, stored=stored, new=new)
 
-    def _turn(self, tally: _Tally, sweep: Sweep) -> None:
+    def _turn(self, tally: Tally, sweep: Sweep) -> None:
         if self._feeder is not None:
             self._feeder.turn()
         elif self._tell is not None:

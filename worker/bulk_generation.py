@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.feeder import Control
+from tasks.feed import Control
 from tasks.generation import Current, read_current
 from tasks.messages import BACKFILL
 from worker import console

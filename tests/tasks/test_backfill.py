@@ -10,7 +10,8 @@ from tasks import feeder as feeding
 from tasks.backfill import EVERY, UNDONE, Backfill, Plan
 from tasks.bulk import Progress, Result
 from tasks.errors import Unavailable
-from tasks.feeder import Control, Feed, Feeder
+from tasks.feed import Control, Feed
+from tasks.feeder import Feeder
 from tasks.merge import Found
 from tasks.messages import BACKFILL, SUSPECTS
 from tasks.ports import Stat

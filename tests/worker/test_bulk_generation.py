@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from tasks.errors import ConfigurationError
-from tasks.feeder import Control
+from tasks.feed import Control
 from tasks.generation import join_generation
 from tests.worker.libraries import GENERATION, library
 from worker.broker import embedded_broker

@@ -12,15 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from tasks.backfill import EVERY, UNDONE, Backfill, Plan, Sweep
+from tasks.backfill import EVERY, UNDONE, Backfill, Plan
 from tasks.bulk import Progress, Result
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.feeder import Control, Feed, Feeder
+from tasks.feed import Control, Feed
+from tasks.feeder import Feeder
 from tasks.generation import promote, read_current
 from tasks.generations import Sight
 from tasks.publish import Publisher
 from tasks.reconcile import MARGIN_SECONDS, SERVERS_SECONDS, Reconciler, State
 from tasks.redo import Redo
+from tasks.tally import Sweep
 from worker import console
 from worker.bulk_estimate import estimated
 from worker.bulk_generation import expected, to_fill
