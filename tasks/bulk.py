@@ -64,7 +64,7 @@ class Progress:
         per_second: images that ended, over the last minute.
         workers: that were heard of and make the generation.
         note: what the run waits for, if it is not the work; or what an operator has to know.
-        expected: images of the whole library, where that is known from an earlier pass.
+        expected: images of the whole library, where that is known from an earlier pass, or was counted ahead.
     """
 
     phase: Phase

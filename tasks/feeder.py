@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from tasks.ahead import Ahead
 from tasks.bulk import Counts, Phase, Progress
 from tasks.errors import Unavailable
 from tasks.feed import Control, Crew, Feed, Stopped
@@ -39,6 +40,7 @@ class Feeder:
         control: what the operator wants.
         tell: is told of progress, twice a second at most unless the phase changes.
         check: raises `Unavailable` if nobody will ever work on them.
+        ahead: counts images as soon as the listing has to wait for workers.
     """
 
     def __init__(
@@ -49,8 +51,9 @@ class Feeder:
         control: Control,
         tell: Callable[[Progress], None],
         check: Callable[[], None] = lambda: None,
+        ahead: Ahead | None = None,
     ) -> None:
-        self.feed, self.control = feed, control
+        self.feed, self.control, self._ahead = feed, control, ahead
         self.queue, self.crew = queue, crew
         self.redo = feed.redo
         self.sent = 0
@@ -166,6 +169,8 @@ class Feeder:
             self._open = self._insist(self.crew.open)
             if self._open < feed.window and time.monotonic() >= self._next:
                 break
+            if self._ahead is not None and self._expected is None:
+                self._ahead.begin()
             self._look()
             self._sleep(POLL_SECONDS if self._open >= feed.window else min(POLL_SECONDS, self._until_next()))
         if feed.rate is not None:
@@ -261,7 +266,7 @@ class Feeder:
                 per_second=round((ended - before) / max(1.0, self._told - since), 2),
                 workers=self._workers,
                 note=self._note or self._noteworthy(),
-                expected=self._expected,
+                expected=self._expected if self._ahead is None else self._expected or self._ahead.images,
             )
         )
 

@@ -172,7 +172,7 @@ def remaining_text(progress: Progress) -> str:
     if seconds is not None:
         return duration(seconds)
     if progress.phase == "listing" and not progress.expected:
-        return "known once all is listed"
+        return "known once all is counted"
     return "not known yet"
 
 

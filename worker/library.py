@@ -1,14 +1,14 @@
 """A library: where images lie and where their sidecars go, as the settings name them."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from tasks.errors import ConfigurationError
 from tasks.layout import FOLDER_KEYS, IMAGE_EXTENSIONS, OUTPUT_ROOT, S3_KEYS, Layout, is_image
-from tasks.ports import Store
+from tasks.ports import Stat, Store
 from tasks.renditions import Renditions
 from worker.settings import Settings
 from worker.storage.counted import Meter
@@ -50,6 +50,12 @@ class Library:
             and not self.is_output(key)
             and not (self.renditions and self.renditions.is_rendition(key))
         )
+
+    def images(self) -> Iterator[Stat]:
+        """All images of the library. Raises `Unavailable`."""
+        root = self.layout.root if self.is_output(self.layout.root) else ""
+        listed = self.source.list(self.prefix, without=root if root.startswith(self.prefix) else "")
+        return (stat for stat in listed if self.owns(stat.key))
 
     def is_output(self, key: str) -> bool:
         """Whether a key of the source's bucket lies in the output root."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tasks import feeder as feeding
+from tasks.ahead import Ahead
 from tasks.backfill import EVERY, UNDONE, Backfill, Plan
 from tasks.bulk import Progress, Result
 from tasks.errors import Unavailable
@@ -47,6 +48,13 @@ def fleet(lib: Library) -> Fleet:
     return Fleet(lambda ref, _: tagged(lib, ref))
 
 
+class AtOnce(Ahead):
+    """Counts while the caller waits, so that it is known when."""
+
+    def begin(self) -> None:
+        self._count()
+
+
 class Run:
     """One run, and what it told."""
 
@@ -56,6 +64,7 @@ class Run:
         self.told: list[Progress] = []
         self.tell: Callable[[Progress], None] = self.told.append
         self.sweep: Callable[[], Sweep] = lambda: Sweep(lib, GENERATION, lanes=1)
+        self.ahead = AtOnce(lib.images)
 
     def __call__(self, **plan: object) -> Result:
         lib = self.lib
@@ -63,7 +72,7 @@ class Run:
         reconciler = Reconciler(lib.source, lib.sidecars, lib.layout, GENERATION, read_terminal=redo)
         feeder = None
         if not plan.get("dry_run"):
-            feeder = Feeder(self.feed, self.fleet, self.fleet, self.control, self.tell)
+            feeder = Feeder(self.feed, self.fleet, self.fleet, self.control, self.tell, ahead=self.ahead)
         publisher = Publisher(lib.sidecars, lib.layout, GENERATION)
         made = Plan("photos", **plan)  # type: ignore[arg-type]
         return Backfill(made, lib.source, publisher, reconciler, self.sweep, feeder, self.tell).run(self.feed.run)
@@ -87,6 +96,16 @@ def test_it_ends_when_a_listing_finds_nothing(lib: Library, fleet: Fleet) -> Non
     again = Run(lib, fleet)()
     assert [(c.images, c.current, c.looked, c.sent) for c in again.passes] == [(60, 60, 0, 0)]
     assert again.outcomes == {}
+
+
+def test_images_are_counted_ahead_once_the_listing_waits_for_workers(lib: Library, fleet: Fleet) -> None:
+    run = Run(lib, fleet, window=1)
+    run()
+    assert {told.expected for told in run.told if told.number == 1} == {None, 60}
+
+    idle = Run(lib, Fleet(lambda ref, _: tagged(lib, ref)))
+    idle()
+    assert {told.expected for told in idle.told} == {None}
 
 
 def test_what_never_settles_is_left_after_three_listings(lib: Library) -> None:

@@ -49,7 +49,7 @@ def test_remaining_time_is_that_of_what_is_left() -> None:
 
 def test_while_it_is_listed_nobody_knows_unless_the_library_is_known() -> None:
     assert remaining(PROGRESS) is None
-    assert "known once all is listed" in in_one_line(PROGRESS)
+    assert "known once all is counted" in in_one_line(PROGRESS)
     known = replace(PROGRESS, expected=36_000)
     assert done(known) == 0.5
     assert remaining(known) == 100.0

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from tasks.ahead import Ahead
 from tasks.backfill import EVERY, UNDONE, Backfill, Plan
 from tasks.bulk import Progress, Result
 from tasks.errors import ConfigurationError, Unavailable
@@ -127,7 +128,10 @@ def _run(
     with ExitStack() as stack:
         stack.callback(_quietly, lambda: crew.leave(name))
         tell = stack.enter_context(shown(as_json=options.as_json))
-        feeder = Feeder(feed, here.queue, crew, control, tell, here.check)
+        ahead = Ahead(library.images) if options.keys is None and options.inventory is None else None
+        if ahead is not None:
+            stack.callback(ahead.close)
+        feeder = Feeder(feed, here.queue, crew, control, tell, here.check, ahead)
         return _backfill(library, options, generation, partial(listed, generation, stored), feeder).run(name)
 
 
