@@ -98,6 +98,9 @@ class Reconciler:
         safe = self._safe_length()
         try:
             for one in found:
+                if not (one.image or one.done or one.failed):
+                    # Left in the generation whose embeddings are used again: nothing to do in this one.
+                    continue
                 verdict = self._at_sight(one, safe)
                 if verdict is not None:
                     yield verdict

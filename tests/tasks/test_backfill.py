@@ -22,7 +22,7 @@ from tasks.records import ImageRef, Status
 from tasks.redo import Redo
 from tasks.shards import Sweep
 from tests.tasks.fleets import Fleet, tagged, terminal
-from tests.worker.libraries import GENERATION, library
+from tests.worker.libraries import GENERATION, library, record
 from worker.library import Library
 from worker.storage.memory import MemoryStore
 
@@ -320,3 +320,15 @@ def test_what_is_stored_is_told_to_workers(lib: Library, fleet: Fleet) -> None:
     for number, one in enumerate(found):
         assert one.image is not None
         assert told[one.key] == (("ba9876543210", one.image.etag) if number % 2 else (None, None))
+
+
+def test_what_is_left_of_gone_images_in_the_generation_scored_again_is_no_orphan(lib: Library, fleet: Fleet) -> None:
+    older = "0" * 12
+    for key in ("0/000.jpg", "gone/1.jpg"):
+        path = lib.layout.done(older, ImageRef("photos", key))
+        lib.sidecars.put(path, record(key).to_json().encode(), if_match=None)
+    run = Run(lib, fleet, stored=older)
+    run.sweep = lambda: Sweep(lib, GENERATION, older, lanes=1)
+    result = run()
+    assert (result.passes[0].orphans, result.removed, result.kept, result.converged) == (0, 0, (), True)
+    assert lib.sidecars.read(lib.layout.done(older, ImageRef("photos", "gone/1.jpg")))
