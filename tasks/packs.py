@@ -15,6 +15,7 @@ import base64
 import hashlib
 import io
 import struct
+import tokenize
 import zipfile
 import zlib
 from bisect import bisect_right
@@ -44,8 +45,20 @@ STAMP = (1980, 1, 1, 0, 0, 0)
 """The least time that a zip can say; the same content gives the same bytes."""
 
 
-BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, KeyError, EOFError, OSError, NotImplementedError, RuntimeError)
-"""What `zipfile` raises for files that are not what they seem, besides `ValueError`."""
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    KeyError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    tokenize.TokenError,
+)
+"""What `zipfile` and NumPy's reader of headers raise for files that are not what they seem, besides `ValueError`."""
 
 
 class Row(NamedTuple):
@@ -232,9 +245,18 @@ def read_shard(data: bytes) -> Rows:
 
 def _member(shard: zipfile.ZipFile, name: str) -> bytes:
     """A file of a shard. Its header says how long it is, and no more than that is unpacked."""
-    if shard.getinfo(name).file_size > MOST_BYTES:
-        raise ValueError(f"its {name} has {shard.getinfo(name).file_size} bytes")
-    return shard.read(name)
+    info = shard.getinfo(name)
+    if info.file_size > MOST_BYTES:
+        raise ValueError(f"its {name} has {info.file_size} bytes")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # `zipfile` knows no bounds in these.
+        raise ValueError(f"its {name} is compressed by method {info.compress_type}")
+    with shard.open(info) as file:
+        # Not `read()`, which unpacks all that there is, and cuts it off then.
+        data = file.read(info.file_size)
+    if len(data) != info.file_size:
+        raise ValueError(f"its {name} ends too soon")
+    return data
 
 
 def _carried(row: Row) -> Carried:

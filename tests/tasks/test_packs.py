@@ -1,6 +1,7 @@
 """The format of packs: what goes in comes out, and nothing else is taken for a pack."""
 
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -114,6 +115,36 @@ def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.packs.MOST_BYTES", 1000)
     with pytest.raises(ValueError, match="has 10000 bytes"):
         read_shard(made(array([[1.0]]), b" " * 10_000))
+
+
+def test_a_bomb_whose_header_says_that_it_is_small_is_not_unpacked() -> None:
+    size = 64 << 20
+    data = made(array([[1.0]]), b" " * size).replace(size.to_bytes(4, "little"), (1000).to_bytes(4, "little"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="no shard: Bad CRC"):
+            read_shard(data)
+        assert tracemalloc.get_traced_memory()[1] < size / 8
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_cannot_be_unpacked_piece_by_piece_is_refused(method: int) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as shard:
+        shard.writestr(EMBEDDINGS, array(np.zeros((1, 8), np.float16)))
+        shard.writestr(CARRIED, b"{}")
+    with pytest.raises(ValueError, match="compressed by method"):
+        read_shard(file.getvalue())
+
+
+@pytest.mark.parametrize(("good", "broken"), [(b"(1, 8)", b"(1, 8("), (b"{'descr'", b"('descr'"), (b"'<f2'", b"  (  ")])
+def test_a_table_whose_header_is_no_python_is_no_shard(good: bytes, broken: bytes) -> None:
+    table = array(np.zeros((1, 8), np.float16))
+    assert good in table
+    with pytest.raises(ValueError, match=r"."):
+        read_shard(made(table.replace(good, broken), b"{}\n"))
 
 
 def test_a_table_that_claims_too_much_is_refused() -> None:
