@@ -205,7 +205,7 @@ def _read(store: Store, layout: Layout) -> tuple[Current, str | None]:
     data, etag = found
     try:
         return _parse(data), etag
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"{store.bucket}: {layout.current!r} is not a generation pointer that this version understands ({error}). "
             "If a newer stockmeta wrote it, use that one. Otherwise restore it, or delete it: the sidecars stay, and "

@@ -120,6 +120,8 @@ class Publisher:
             Unavailable: a store did not answer.
         """
         path, _ = self._paths(ImageRef(record.image.bucket, record.image.key))
+        # Of the commit and not of the work: one that was written and removed in between has a lesser one.
+        record = replace(record, revision=max(record.revision, time.time_ns() // 1000))
         etag = self.sidecars.put(path, record.to_json().encode(), if_match=None)
         try:
             source.stat(record.image.key, record.image.etag)

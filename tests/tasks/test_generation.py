@@ -188,6 +188,7 @@ def test_racing_openers_converge(store: Store, names: list[str]) -> None:
     [
         b"",
         b"{",
+        b"[" * 100_000,
         b"\xff",
         b"null",
         b"[]",

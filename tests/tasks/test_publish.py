@@ -74,6 +74,19 @@ def test_an_equal_commit_is_kept_as_it_is(source: MemoryStore, publisher: Publis
     assert publisher.publish(record(source), source) == first
 
 
+def test_a_first_commit_has_the_revision_of_its_moment(source: MemoryStore, publisher: Publisher) -> None:
+    # Worked on before somebody else's record was written and removed again.
+    slow = record(source)
+    theirs = publisher.publish(record(source), source)
+    path = paths(publisher)[0]
+    publisher.sidecars.delete(path, if_match=publisher.sidecars.stat(path).etag)
+
+    first = publisher.publish_first(slow, source)
+
+    assert first.revision > theirs.revision
+    assert publisher.current(ImageRef("photos", KEY)) == first
+
+
 def test_a_new_content_raises_the_revision_and_keeps_the_birth(source: MemoryStore, publisher: Publisher) -> None:
     first = publisher.publish(record(source), source)
     source.put(KEY, b"other", if_match=source.stat(KEY).etag)
