@@ -130,7 +130,9 @@ def _take(comparison: Comparison, read: Read) -> None:
 
 def _read(store: Store, both: Both) -> Read:
     assert both.a is not None and both.b is not None
-    return Read(both.key, _brief(store, both.a.done), _brief(store, both.b.done))
+    a, b = (_brief(store, side.done) for side in (both.a, both.b))
+    # A record that was copied to another image's path says nothing of that image.
+    return Read(both.key, *(brief if brief and brief.image.key == both.key else None for brief in (a, b)))
 
 
 def _reason(store: Store, failed: Stat | None) -> str | None:

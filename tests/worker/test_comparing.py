@@ -110,6 +110,18 @@ def test_each_image_is_told_apart_by_what_it_has() -> None:
     assert (comparison.compared, comparison.same) == (1, 1)
 
 
+def test_records_that_speak_of_another_image_are_no_records_of_this_one() -> None:
+    made = library()
+    for name, word in ((A, "tree"), (B, "oak")):
+        write(made, name, record("a.jpg", [word]))
+        for key in ("b.jpg", "c.jpg"):
+            copied = replace(record("a.jpg", [word]), generation=name).to_json().encode()
+            made.sidecars.put(made.layout.done(name, ImageRef(BUCKET, key)), copied, if_match=None)
+    comparison = compared(made)
+    assert [pair.a.image.key for pair in comparison.worst] == ["a.jpg"]
+    assert told(comparison) == {"unreadable": ["b.jpg", "c.jpg"]}
+
+
 def test_metadata_count_where_a_failure_lies_beside_them() -> None:
     made = library()
     write(made, A, record("a.jpg"), failed("a.jpg"))
