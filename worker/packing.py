@@ -4,6 +4,7 @@ Shards are named by what they are made of. So a run that was killed finds those 
 only those whose sidecars have changed since, and the manifest, written last, never names one that is not there.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -171,8 +172,9 @@ class Packer:
         fresh = dict(zip((entry.key for entry in changed), pool.map(self._read, changed), strict=True))
         self._count(read=len(changed))
         rows = [fresh.get(entry.key) if entry.key in fresh else packed[entry.key] for entry in group]
-        # A generation has one encoder; what has other dimensions is none of its records.
-        dimensions = next((row.stored.embedding.dimensions for row in rows if row), 0)
+        # A generation has one encoder; what has other dimensions than most is none of its records.
+        lengths = Counter(row.stored.embedding.dimensions for row in rows if row)
+        dimensions = lengths.most_common(1)[0][0] if lengths else 0
         for entry, row in zip(group, rows, strict=True):
             if row is not None and vector_of(row.stored.embedding, dimensions) is not None:
                 yield row

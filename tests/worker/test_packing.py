@@ -161,6 +161,13 @@ def test_what_cannot_be_packed_is_named_and_left_to_its_sidecar() -> None:
     assert [key for key in KEYS if reader.find(key) is None] == ["a-1.jpg", "a/b.jpg", "foo.jpg", "z.jpg"]
 
 
+def test_a_first_sidecar_of_another_encoder_costs_the_others_nothing() -> None:
+    place = made()
+    write(place, "a b.jpg", record("a b.jpg", embedding=embedding(1, 16)).to_json().encode())
+    assert pack(place).unusable == (path(place, "a b.jpg"),)
+    require_all(place, KEYS[1:])
+
+
 def test_nothing_but_broken_sidecars_makes_no_shard() -> None:
     place = made(("a.jpg",))
     write(place, "a.jpg", base64.b64encode(b"?"))
