@@ -4,7 +4,6 @@ It may be killed anywhere: the next run's listing finds what is left. No image i
 """
 
 import logging
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
@@ -16,12 +15,12 @@ from tasks.errors import Unavailable
 from tasks.feed import Stopped
 from tasks.feeder import Feeder
 from tasks.merge import Found
-from tasks.orphans import Orphans, remove
+from tasks.orphans import Orphans, Removed, remove
 from tasks.ports import Store
 from tasks.publish import Publisher
 from tasks.reconcile import MARGIN_SECONDS, Reconciler, State, Verdict
 from tasks.records import ImageRef
-from tasks.tally import Sweep, Tally
+from tasks.tally import Sweep, Tally, draw
 from tasks.traffic import Traffic
 
 logger = logging.getLogger(__name__)
@@ -117,6 +116,7 @@ class Backfill:
         except Unavailable as error:
             # Nobody will ever work on what is sent.
             self._notes.append(str(error))
+            interrupted = self._feeder is not None and self._feeder.control.stop.is_set()
         feeder = self._feeder
         if feeder is not None:
             feeder.end()
@@ -166,6 +166,7 @@ class Backfill:
         redone = feeder.redo if feeder else None
         try:
             if feeder is not None:
+                sweep.stop = feeder.control.stop
                 feeder.begin(number, lambda: tally.counts(sweep), expected)
             self._unfinished.clear()
             with Orphans() as orphans:
@@ -200,7 +201,7 @@ class Backfill:
                 elif verdict.state in chosen:
                     eligible += 1
                     if plan.sample is not None:
-                        _draw(drawn, verdict, plan.sample, eligible)
+                        draw(drawn, verdict, plan.sample, eligible)
                     else:
                         self._give(verdict, tally)
                         if tally.sent == plan.limit:
@@ -277,20 +278,15 @@ class Backfill:
                 f"then say --max-orphans {min(100, int(percent) + 1)}"
             )
         else:
-            done = remove(orphans, self._publisher, self._source)
-            self._removed += done.removed
-            self._kept.update({"there": done.there, "unknown": done.unknown})
-            self._kept += Counter()
+            remove(orphans, self._publisher, self._source, self._put)
+
+    def _put(self, some: Removed) -> None:
+        self._removed += some.removed
+        self._kept += Counter({"there": some.there, "unknown": some.unknown})
+        if self._feeder is not None:
+            self._feeder.turn()
 
 
 def _opened(sweep: Sweep) -> Generator[Found, None, None]:
     """The findings of a passage, as a generator that can be closed."""
     yield from sweep
-
-
-def _draw(drawn: list[Verdict], verdict: Verdict, size: int, seen: int) -> None:
-    """Keep a fair sample of all that was seen so far (Vitter 1985, algorithm R)."""
-    if len(drawn) < size:
-        drawn.append(verdict)
-    elif (place := random.randrange(seen)) < size:  # noqa: S311 - no secret
-        drawn[place] = verdict

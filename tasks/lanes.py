@@ -1,7 +1,7 @@
 """Work that divides as it goes, on several threads, as one stream of results."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
 from queue import Empty, Queue
 from threading import Condition, Thread
@@ -19,7 +19,7 @@ Work = Callable[[T, bool], tuple[Iterable[T], Iterator[R]]]
 """From a piece, and whether lanes stand idle, to the pieces that it was divided into, and the results of the rest."""
 
 
-def in_lanes(first: T, work: Work[T, R], lanes: int) -> Iterator[R]:
+def in_lanes(first: T, work: Work[T, R], lanes: int) -> Generator[R, None, None]:
     """What `work` finds in a piece and in all the pieces that come of it, in no particular order.
 
     Ends when everything is done, and raises what any piece raised: then, as when it is closed early, no thread goes on.

@@ -1,7 +1,7 @@
 """Records whose image is gone: kept in a file while a listing runs, and removed after a look at each image."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +16,8 @@ from tasks.records import ImageRef
 
 THREADS = 16
 """Images that are looked at once at a time."""
-BATCH = 1000
+BATCH = 128
+"""After so many the caller is told, and may stop."""
 
 
 class Orphans:
@@ -61,8 +62,15 @@ class Removed:
     unknown: int = 0
 
 
-def remove(orphans: Orphans, publisher: Publisher, source: Store) -> Removed:
-    """Remove the records of images that are gone, each after the store has said so of that image."""
+def remove(orphans: Orphans, publisher: Publisher, source: Store, tell: Callable[[Removed], None]) -> None:
+    """Remove the records of images that are gone, each after the store has said so of that image.
+
+    Args:
+        orphans: the images.
+        publisher: of the generation whose records are removed.
+        source: where the images lie.
+        tell: is told of every few what became of them; what it raises ends this.
+    """
 
     def forget(key: str) -> str:
         try:
@@ -71,9 +79,6 @@ def remove(orphans: Orphans, publisher: Publisher, source: Store) -> Removed:
             return "unknown"
 
     keys = iter(orphans)
-    counts = {"removed": 0, "there": 0, "unknown": 0}
     with ThreadPoolExecutor(THREADS, thread_name_prefix="orphan") as pool:
         while told := list(pool.map(forget, islice(keys, BATCH))):
-            for one in told:
-                counts[one] += 1
-    return Removed(**counts)
+            tell(Removed(told.count("removed"), told.count("there"), told.count("unknown")))

@@ -6,11 +6,13 @@ entries is listed as it is.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import chain, islice
-from threading import Lock
+from threading import Event, Lock
 from typing import Literal, NamedTuple, Protocol
 
+from tasks.feed import Stopped
 from tasks.lanes import in_lanes
 from tasks.layout import Kind, Layout
 from tasks.merge import Found, Listing, Side, merge
@@ -75,6 +77,7 @@ class Sweep:
         lanes: how many listings are merged at the same time; in a folder more than one gain nothing.
         sort: for images and records in stores of different orders.
         images: instead of a listing of the images, in any order; then `sort` is needed, and lanes are not used.
+        stop: set when it is to end with `Stopped`, also where nothing is found for long, as while a listing is sorted.
 
     Attributes:
         complete: whether everything was listed, to the end.
@@ -87,11 +90,13 @@ class Sweep:
     lanes: int = LANES
     sort: Sort | None = None
     images: Iterator[Stat] | None = None
+    stop: Event = field(default_factory=Event)
     complete: bool = False
     objects: int = 0
 
     def __post_init__(self) -> None:
         self._lock = Lock()
+        self._closed = Event()
         self._sorts = False
         kinds: list[tuple[Side, Kind, str]] = [("done", "done", self.generation), ("failed", "failed", self.generation)]
         if self.stored is not None:
@@ -100,12 +105,24 @@ class Sweep:
         self._roots: Mapping[Side, str] = {side: layout.prefix(kind, name, bucket) for side, kind, name in kinds}
 
     def __iter__(self) -> Iterator[Found]:
-        """Everything, in no particular order. Raises `Unavailable`, `ConfigurationError` as the listings do."""
+        """Everything, in no particular order.
+
+        Raises:
+            Unavailable: as the listings do; and `ConfigurationError`.
+            Stopped: `stop` was set.
+        """
         self._sorts = self.images is not None or self.library.source.order != self.library.sidecars.order
         if self._sorts and self.sort is None:
             raise ValueError("images that come in another order than their records have to be sorted")
         lanes = self.lanes if self.images is None else 1
-        yield from in_lanes(Shard(self.library.prefix, frozenset({"images", *self._roots})), self._work, lanes)
+        whole = Shard(self.library.prefix, frozenset({"images", *self._roots}))
+        with closing(in_lanes(whole, self._work, lanes)) as results:
+            try:
+                for found in results:  # noqa: UP028 - closing us would close the lanes before what follows
+                    yield found
+            finally:
+                # Before the lanes are waited for: one may have millions to sort yet.
+                self._closed.set()
         self.complete = True
 
     def _work(self, shard: Shard, idle: bool) -> tuple[list[Shard], Iterator[Found]]:
@@ -169,9 +186,11 @@ class Sweep:
     def _owned(self, stats: Iterator[Stat]) -> Iterator[Stat]:
         """Those that are images of the library, counted."""
         seen = 0
-        owns = self.library.owns
+        owns, stopped, closed = self.library.owns, self.stop.is_set, self._closed.is_set
         try:
             for stat in stats:
+                if stopped() or closed():
+                    raise Stopped
                 seen += 1
                 if owns(stat.key):
                     yield stat

@@ -1,9 +1,11 @@
 """Counts of one listing while it goes on."""
 
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Protocol
 
 from tasks.bulk import Counts
@@ -13,10 +15,11 @@ from tasks.traffic import Traffic
 
 
 class Sweep(Protocol):
-    """One passage through a library; `tasks.shards.Sweep` is one."""
+    """One passage through a library; `tasks.shards.Sweep` is one. It ends with `Stopped` once `stop` is set."""
 
     complete: bool
     objects: int
+    stop: Event
 
     def __iter__(self) -> Iterator[Found]:
         """What is found. Raises `Unavailable`, `ConfigurationError`."""
@@ -72,3 +75,11 @@ class Tally:
             requests=(self.asked() - self._before).to_counts(),
             seconds=time.monotonic() - self.began,
         )
+
+
+def draw(drawn: list[Verdict], verdict: Verdict, size: int, seen: int) -> None:
+    """Keep a fair sample of all that was seen so far (Vitter 1985, algorithm R)."""
+    if len(drawn) < size:
+        drawn.append(verdict)
+    elif (place := random.randrange(seen)) < size:  # noqa: S311 - no secret
+        drawn[place] = verdict

@@ -4,9 +4,11 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from typing import BinaryIO
 
 from tasks.errors import Vanished
+from tasks.feed import Stopped
 from tasks.merge import Found
 from tasks.ports import Stat
 from worker.library import Library
@@ -44,9 +46,10 @@ class KeySweep:
         self._library, self._keys, self._stored = library, keys, stored
         self.complete = False
         self.objects = 0
+        self.stop = Event()
 
     def __iter__(self) -> Iterator[Found]:
-        """The images that are there. Raises `Unavailable`."""
+        """The images that are there. Raises `Unavailable`; and `Stopped` once `stop` is set."""
         waiting: deque[Future[Found | None]] = deque()
         pool = ThreadPoolExecutor(LOOKS, thread_name_prefix="key")
         try:
@@ -72,6 +75,8 @@ class KeySweep:
             recent[key] = None
             if len(recent) > CHUNK:
                 del recent[next(iter(recent))]
+            if self.stop.is_set():
+                raise Stopped
             self.objects += 1
             if self._library.owns(key):
                 yield key

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tasks import feeder as feeding
+from tasks import orphans as removing
 from tasks.ahead import Ahead
 from tasks.backfill import EVERY, UNDONE, Backfill, Plan
 from tasks.bulk import Progress, Result
@@ -332,3 +333,21 @@ def test_what_is_left_of_gone_images_in_the_generation_scored_again_is_no_orphan
     result = run()
     assert (result.passes[0].orphans, result.removed, result.kept, result.converged) == (0, 0, (), True)
     assert lib.sidecars.read(lib.layout.done(older, ImageRef("photos", "gone/1.jpg")))
+
+
+def test_a_run_is_stopped_between_two_orphans(lib: Library, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removing, "BATCH", 4)
+    Run(lib, fleet)()
+    for i in range(20):
+        key = f"{i % 3}/{i:03}.jpg"
+        lib.source.delete(key, if_match=lib.source.stat(key).etag)
+    run = Run(lib, fleet)
+    forget = Publisher.forget
+
+    def first(publisher: Publisher, ref: ImageRef, source: MemoryStore) -> bool:
+        run.control.stop.set()
+        return forget(publisher, ref, source)
+
+    monkeypatch.setattr(Publisher, "forget", first)
+    result = run(max_orphans=100.0)
+    assert (result.interrupted, result.removed, result.kept) == (True, 4, ())

@@ -29,7 +29,9 @@ def test_each_is_looked_at_before_its_records_go() -> None:
     with Orphans() as orphans:
         orphans.add("gone.jpg")
         orphans.add("there.jpg")
-        assert remove(orphans, Publisher(sidecars, layout, GENERATION), source) == Removed(removed=1, there=1)
+        told: list[Removed] = []
+        remove(orphans, Publisher(sidecars, layout, GENERATION), source, told.append)
+    assert told == [Removed(removed=1, there=1)]
     assert {stat.key.rpartition("/")[2] for stat in sidecars.list()} == {"there.jpg.json"}
 
 
@@ -42,5 +44,7 @@ def test_where_the_store_does_not_say_nothing_goes() -> None:
     sidecars.put(layout.done(GENERATION, ImageRef("photos", "a.jpg")), record().to_json().encode(), if_match=None)
     with Orphans() as orphans:
         orphans.add("a.jpg")
-        assert remove(orphans, Publisher(sidecars, layout, GENERATION), Away("photos")) == Removed(unknown=1)
+        told: list[Removed] = []
+        remove(orphans, Publisher(sidecars, layout, GENERATION), Away("photos"), told.append)
+    assert told == [Removed(unknown=1)]
     assert len(list(sidecars.list())) == 1

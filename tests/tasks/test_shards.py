@@ -1,6 +1,8 @@
 """Sweeps through libraries in memory, in both orders, against a plain computation."""
 
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from tasks import shards
 from tasks.errors import Unavailable
+from tasks.feed import Stopped
 from tasks.layout import Layout, is_image
 from tasks.order import Order, sortable
 from tasks.ports import Stat
@@ -189,3 +192,50 @@ def test_a_listing_that_breaks_off_makes_no_orphan(lanes: int, fails: str, monke
         for one in sweep:
             assert one.image is not None
     assert not sweep.complete
+
+
+class Endless(MemoryStore):
+    """Its listing below a prefix never ends, and none of that is an image; it says when it has begun, and how far."""
+
+    def __init__(self, bucket: str, order: Order, below: str = "") -> None:
+        super().__init__(bucket, order)
+        self.below = below
+        self.begun = threading.Event()
+        self.listed = 0
+
+    def list(self, prefix: str = "", *, without: str = "") -> Iterator[Stat]:
+        if prefix != self.below:
+            yield from super().list(prefix, without=without)
+            return
+        while True:
+            self.listed += 1
+            yield Stat(f"{prefix}{self.listed:012}", "x", 1)
+            if self.listed == 10_000:
+                self.begun.set()
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("lanes", (1, 3))
+@pytest.mark.parametrize("order", ORDERS)
+def test_it_stops_where_nothing_is_found_for_long(lanes: int, order: Order) -> None:
+    source = Endless("b", "bytes")
+    sweep = Sweep(Library(source, MemoryStore("s", order)), NEW, lanes=lanes, sort=sort)
+    threading.Thread(target=lambda: source.begun.wait() and sweep.stop.set(), daemon=True).start()
+    with pytest.raises(Stopped):
+        next(iter(sweep))
+    assert not sweep.complete
+
+
+@pytest.mark.timeout(20)
+def test_closed_it_leaves_nothing_that_still_sorts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "SMALL", 0)
+    source = Endless("b", "bytes", "a/")
+    library = Library(source, MemoryStore("s", "path"))
+    source.put("a/1.jpg", b"", if_match=None)
+    source.put("own.jpg", b"", if_match=None)
+    with closing(iter(Sweep(library, NEW, lanes=3, sort=sort))) as found:
+        assert next(found).key == "own.jpg"
+        source.begun.wait()
+    listed = source.listed
+    assert not any(thread.name.startswith("lane-") for thread in threading.enumerate())
+    assert source.listed == listed
