@@ -48,6 +48,7 @@ class Plan:
         remove: whether records without an image are removed.
         max_orphans: removed only if they are at most so many percent of the records.
         once: whether one listing is all there is to be, as with a list of keys.
+        dated: whether images were listed some days ago, as in an inventory.
         dry_run: whether only to look.
         stored_only: whether only images with a stored embedding are sent.
     """
@@ -59,6 +60,7 @@ class Plan:
     remove: bool = True
     max_orphans: float = 1.0
     once: bool = False
+    dated: bool = False
     dry_run: bool = False
     stored_only: bool = False
 
@@ -153,6 +155,8 @@ class Backfill:
                 return
             if plan.once or plan.limit is not None or plan.sample is not None:
                 return
+            # What is gone would come up again and again.
+            self._reconciler = replace(self._reconciler, dated=plan.dated)
             if self._feeder is not None and not wiped:
                 # What was done again is done; a queue that was wiped may have lost some of it.
                 self._feeder.redo = None

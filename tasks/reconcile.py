@@ -5,7 +5,7 @@ request, which compares ETags: whole seconds lie.
 """
 
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
@@ -76,6 +76,8 @@ class Reconciler:
         settle: whether what a worker left half done at a commit is put right.
         listed: whether records were listed; else a record that is named may not be there.
         margin: how far the clocks of the two stores may be apart, seconds.
+        dated: whether images were listed some days ago: what is to be done is looked at first, and what is gone by now
+            left out.
     """
 
     source: Store
@@ -87,13 +89,14 @@ class Reconciler:
     settle: bool = True
     listed: bool = True
     margin: float = 0.0
+    dated: bool = False
 
     def verdicts(self, found: Iterable[Found]) -> Generator[Verdict, None, None]:
         """A verdict on each, not quite in order; at most twice `READS` of what has to be read are ahead of the reader.
 
         Raises what the listing raises, after what it gave before.
         """
-        waiting: deque[Future[Verdict]] = deque()
+        waiting: deque[Future[Verdict | None]] = deque()
         pool = ThreadPoolExecutor(READS, thread_name_prefix="record")
         safe = self._safe_length()
         try:
@@ -107,9 +110,9 @@ class Reconciler:
                     continue
                 waiting.append(pool.submit(self.look, one))
                 while len(waiting) > 2 * READS or (waiting and waiting[0].done()):
-                    yield waiting.popleft().result()
+                    yield from _known(waiting.popleft())
             while waiting:
-                yield waiting.popleft().result()
+                yield from _known(waiting.popleft())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -124,7 +127,7 @@ class Reconciler:
             except Rejected as refusal:
                 return Verdict(found, State.REFUSED, refusal.reason.value)
         if done is None and failed is None:
-            return Verdict(found, State.MISSING)
+            return None if self.dated else Verdict(found, State.MISSING)
         if self.thorough or (done is not None and failed is not None) or (failed is not None and self.read_terminal):
             return None
         record = done or failed
@@ -133,13 +136,20 @@ class Reconciler:
             return None
         return Verdict(found, State.TERMINAL if done is None else State.CURRENT)
 
-    def look(self, found: Found) -> Verdict:
-        """What the records themselves say of an image that was listed.
+    def look(self, found: Found) -> Verdict | None:
+        """What the records themselves say of an image that was listed; `None` if it is gone, where that is looked for.
 
         One that the store does not give now counts as stale: whoever works on the image looks again.
         """
         image = found.image
         assert image is not None
+        if self.dated:
+            try:
+                found = found._replace(image=(image := self.source.stat(found.key)))
+            except Vanished:
+                return None
+            except Unavailable:
+                return Verdict(found, State.STALE, looked=True)
         ref = ImageRef(self.source.bucket, found.key)
         both = self.listed and found.done is not None and found.failed is not None
         try:
@@ -177,3 +187,10 @@ class Reconciler:
         rooms += [] if limits.component is None else [limits.component - len(SUFFIX)]
         # A character takes at most four bytes.
         return max(0, min(rooms)) // 4 if rooms else 1 << 30
+
+
+def _known(looked: Future[Verdict | None]) -> Iterator[Verdict]:
+    """The verdict, unless the image is gone."""
+    verdict = looked.result()
+    if verdict is not None:
+        yield verdict

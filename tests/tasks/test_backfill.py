@@ -351,3 +351,14 @@ def test_a_run_is_stopped_between_two_orphans(lib: Library, fleet: Fleet, monkey
     monkeypatch.setattr(Publisher, "forget", first)
     result = run(max_orphans=100.0)
     assert (result.interrupted, result.removed, result.kept) == (True, 4, ())
+
+
+def test_what_is_gone_since_the_inventory_does_not_come_up_again_and_again(lib: Library, fleet: Fleet) -> None:
+    images = list(lib.images())
+    lib.source.delete("0/003.jpg", if_match=lib.source.stat("0/003.jpg").etag)
+    run = Run(lib, fleet)
+    run.sweep = lambda: Sweep(lib, GENERATION, sort=lambda stats, _: iter(sorted(stats)), images=iter(images))
+    result = run(dated=True, remove=False)
+    assert [(counts.missing, counts.sent) for counts in result.passes] == [(60, 60), (0, 0)]
+    assert result.converged
+    assert fleet.refs.count(ImageRef("photos", "0/003.jpg")) == 1

@@ -154,6 +154,7 @@ def _backfill(
         remove=whole and everything and not options.rescore,
         max_orphans=options.max_orphans,
         once=options.keys is not None,
+        dated=options.inventory is not None,
         dry_run=options.dry_run,
         stored_only=options.rescore,
     )
