@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.generation import Current, open_generation, promote, read_current
+from tasks.generation import Current, open_generation, promote, read_current, withdraw
 from tasks.generations import Description, Sight, describe
 from tasks.layout import Layout
 from tasks.ports import Stat
@@ -202,6 +202,26 @@ def test_what_serves_is_not_dropped(settings: Settings, library: Library) -> Non
         with pytest.raises(ConfigurationError, match="serves"):
             command.run_drop(settings, name, yes=True, dry_run=False)
     assert keys(library) == before
+
+
+def test_a_drop_stops_where_somebody_lets_the_generation_serve_meanwhile(
+    settings: Settings, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(200):
+        ref = ImageRef(BUCKET, f"more-{number}.jpg")
+        library.sidecars.put(library.layout.done(B, ref), b"{}", if_match=None)
+
+    def promoted(*given: Any) -> None:
+        withdraw(*given)
+        promote(library.sidecars, library.layout, B)
+
+    monkeypatch.setattr(command, "withdraw", promoted)
+    monkeypatch.setattr(command, "LOOK_EVERY", 10)
+    with pytest.raises(ConfigurationError, match=f"let {B} serve"):
+        command.run_drop(settings, B, yes=True, dry_run=False)
+    left = [key for key in keys(library) if key.startswith(library.layout.generation(B))]
+    assert len(left) > 100
+    assert current(library).serving == B
 
 
 def test_drop_goes_by_name_where_a_word_would_soon_mean_another(settings: Settings, library: Library) -> None:

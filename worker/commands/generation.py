@@ -20,6 +20,8 @@ from worker.queue.heartbeat import workers
 from worker.settings import Settings
 
 OK, SOME_FAILED = 0, 1
+LOOK_EVERY = 1000
+"""Objects removed between two looks at the pointer."""
 WIDTH = 120
 """Columns where standard output is no terminal."""
 
@@ -70,7 +72,7 @@ def run_promote(settings: Settings, name: str, *, force: bool) -> int:
         console.say(f"{name} serves already")
         return OK
     if serving is not None and not force:
-        _require_as_many(library, name, serving)
+        require_as_many(library, name, serving)
     current = promote(library.sidecars, library.layout, name)
     console.emit(json.dumps({"serving": current.serving, "filling": current.filling, "previous": current.previous}))
     console.say(
@@ -79,7 +81,7 @@ def run_promote(settings: Settings, name: str, *, force: bool) -> int:
     return OK
 
 
-def _require_as_many(library: Library, name: str, serving: str) -> None:
+def require_as_many(library: Library, name: str, serving: str) -> None:
     """Raises `ConfigurationError`, with both numbers, if readers would lose images."""
     with console.bars() as bars:
         new, old = (count(library, each, bars.update) for each in (name, serving))
@@ -88,7 +90,7 @@ def _require_as_many(library: Library, name: str, serving: str) -> None:
     if new.records < old.records:
         raise ConfigurationError(
             f"{name} has {new.records} records, and {serving}, which serves, has {old.records}: fill it with "
-            "`stockmeta backfill` first, or say --force"
+            "`stockmeta backfill` first, or say `stockmeta generation promote --force`"
         )
 
 
@@ -121,13 +123,15 @@ def run_drop(settings: Settings, name: str, *, yes: bool, dry_run: bool) -> int:
             _ask(library, name, filling=name == current.filling)
         withdraw(library.sidecars, library.layout, name)
     with console.bars() as bars:
-        done = drop(
-            library.sidecars,
-            library.layout,
-            name,
-            lambda number: bars.update(f"removing {name}", number, None),
-            dry_run=dry_run,
-        )
+
+        def removed(number: int) -> None:
+            bars.update(f"removing {name}", number, None)
+            if not dry_run and number % LOOK_EVERY == 0:
+                _require_withdrawn(library, name)
+
+        done = drop(library.sidecars, library.layout, name, removed, dry_run=dry_run)
+    if not dry_run:
+        _require_withdrawn(library, name)
     console.emit(json.dumps({"generation": name, "removed": 0 if dry_run else done.removed, "found": done.removed}))
     for key in done.foreign:
         console.say(f"{key}: this is none of ours, and stays")
@@ -135,6 +139,16 @@ def run_drop(settings: Settings, name: str, *, yes: bool, dry_run: bool) -> int:
         console.say(f"{done.rewritten} objects were written meanwhile: stop who writes {name}, then run this again")
         return SOME_FAILED
     return OK
+
+
+def _require_withdrawn(library: Library, name: str) -> None:
+    """Raises `ConfigurationError` if somebody put the generation back into the pointer, to serve or to be filled."""
+    current = read_current(library.sidecars, library.layout)
+    if name in (*current.written, *current.previous):
+        raise ConfigurationError(
+            f"somebody let {name} serve or be filled again while it was being removed, so no more is; part of it is "
+            "gone. Roll back if it serves, or let `stockmeta backfill` make what is missing; start its workers anew"
+        )
 
 
 def _require_no_worker(settings: Settings, name: str) -> None:
