@@ -3,7 +3,7 @@
 import shlex
 from typing import NamedTuple
 
-from tasks.bulk import Result
+from tasks.bulk import Counts, Result
 from tasks.errors import Reason
 
 FAILED_PAGE = "docs/commands/failed.md"
@@ -57,6 +57,11 @@ def advice(outcome: str) -> Advice:
     return known or Advice("The image's record says more: stockmeta failed show KEY.")
 
 
+def _left_to_a_backfill(left: Counts | None) -> bool:
+    """Whether a re-score has done all that it can: the same command would find nothing more to do."""
+    return left is not None and left.complete and not left.sent and left.unstored > 0
+
+
 def next_steps(result: Result) -> tuple[str, ...]:
     """What to do next, the most urgent first."""
     library, left = shlex.quote(result.library), result.passes[-1] if result.passes else None
@@ -68,13 +73,14 @@ def next_steps(result: Result) -> tuple[str, ...]:
         return ("Nothing is to be done.",)
     if result.interrupted:
         steps.append("Run the same command again: it goes on where this one ended.")
-    elif not result.converged:
+    elif not (result.converged or _left_to_a_backfill(left)):
         steps.append("Run the same command again until it says that it is complete.")
     if result.not_ended:
         steps.append(f"{result.not_ended:,} images were sent and have not ended: look at stockmeta status.")
     if left and left.unstored:
         steps.append(
-            f"Of {left.unstored:,} images nothing is stored that could be scored: stockmeta backfill {library}"
+            f"Of {left.unstored:,} images nothing is stored that could be scored: stockmeta backfill {library}, "
+            "with the same settings"
         )
     if any(kept.reason == "too_many" for kept in result.kept):
         steps.append("Look at the records without an image before you remove them with --max-orphans.")

@@ -58,8 +58,9 @@ def to_fill(here: Session, library: Library, named: str | None, control: Control
             found, trouble = None, str(error)
         if found is not None:
             return found
-        if here.worker is None and time.monotonic() - said > SAY_SECONDS:
-            console.say(f"{trouble}; waiting")
+        if time.monotonic() - said > SAY_SECONDS:
+            ours = "the worker is loading its model, which takes longer the first time"
+            console.say(f"{trouble}; waiting" if here.worker is None else ours)
             said = time.monotonic()
         control.stop.wait(POLL_SECONDS)
     return None
@@ -72,12 +73,18 @@ def _found(here: Session, library: Library, named: str | None) -> str | None:
     _same_library(heard, library)
     kept = read_current(library.sidecars, library.layout)
     found = _chosen(kept, {worker.generation for worker in heard}, named)
-    if found is None and named is not None:
+    if found is None:
+        require_kept(library, named)
+    return found
+
+
+def require_kept(library: Library, named: str | None) -> None:
+    """Raise `ConfigurationError` if a generation is named that neither serves nor is being filled."""
+    if named is not None and named not in read_current(library.sidecars, library.layout).written:
         raise ConfigurationError(
             f"--generation {named}: it neither serves nor is being filled; "
             "a worker that makes it opens it with --open-generation"
         )
-    return found
 
 
 def expected(settings: Settings, library: Library, named: str | None) -> Expected:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from redis import Redis
 
-from tasks.errors import Unavailable
+from tasks.errors import ConfigurationError, Unavailable
 from worker.broker import embedded_broker
 from worker.celery_settings import make_sender
 from worker.children import other_environment
@@ -22,6 +22,8 @@ from worker.settings import Settings, load_settings
 
 POLL_SECONDS = 0.1
 END_SECONDS = 60.0
+WRONG_SETTINGS, CANNOT_START = 2, "the worker cannot start: "
+"""Exit status and last words of a worker whose settings are wrong."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,16 @@ class Session:
             time.sleep(POLL_SECONDS)
 
     def check(self) -> None:
-        """Raise `Unavailable` if our own worker ended: its last words with it."""
+        """Raise if our own worker ended: its last words with it.
+
+        Raises:
+            ConfigurationError: its settings are wrong.
+            Unavailable: it ended otherwise.
+        """
         if self.worker is not None and self.worker.poll() is not None:
             lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log else []
+            if self.worker.returncode == WRONG_SETTINGS and lines:
+                raise ConfigurationError(lines[-1].rpartition(CANNOT_START)[2])
             raise Unavailable(f"the worker ended with status {self.worker.returncode}: {' '.join(lines[-3:])}")
 
 
@@ -100,7 +109,10 @@ def _worker(settings: Settings, log: int, *, open_new: bool) -> Iterator["subpro
     command = [sys.executable, "-P", "-m", "worker.cli", "worker", "--with-parent"]
     command += ["--open-generation"] if open_new else []
     environment = other_environment() | settings.to_environment("http_port", "webhook_secret")
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log)  # noqa: S603 - our own module
+    # A process group of its own: Ctrl-C on a terminal is for the command, which then ends the worker in good order.
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log, process_group=0
+    )
     try:
         yield process
     finally:

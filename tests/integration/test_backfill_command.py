@@ -196,12 +196,24 @@ def test_changed_settings_fill_a_new_generation_and_promote_lets_it_serve(stockm
     second = backfill(stockmeta, photos, "--language", "en,ko")
     assert second["generation"] != first
     assert second["outcomes"] == {"tagged": 3}
-    assert any("generation promote" in note for note in second["notes"])
+    (note,) = second["notes"]
+    assert note.endswith(f"stockmeta generation promote {photos} {second['generation']}")
     pointer = photos / ".stockmeta" / "current.json"
     current = json.loads(pointer.read_text())
     assert (current["serving"], current["filling"]) == (first, second["generation"])
     assert backfill(stockmeta, photos, "--language", "en,ko", "--promote")["promoted"]
     assert json.loads(pointer.read_text())["serving"] == second["generation"]
+
+
+def test_a_part_that_is_complete_is_not_promoted(stockmeta: Command, photos: Path) -> None:
+    (photos / "part").mkdir()
+    (photos / "part" / "one.jpg").write_bytes(jpeg("green"))
+    first = backfill(stockmeta, photos, status=1)["generation"]
+    for part, more in ((photos, ("--only", "failed")), (photos / "part", ())):
+        given = ("--language", "en,ko", "--promote", *more)
+        said = backfill(stockmeta, part, *given, status=1, LIBRARY=photos)
+        assert (said["converged"], said["promoted"]) == (True, False), said
+        assert json.loads((photos / ".stockmeta" / "current.json").read_text())["serving"] == first
 
 
 def test_only_so_many_and_a_list_of_keys(stockmeta: Command, folder: Standing, photos: Path) -> None:
@@ -247,6 +259,8 @@ def start(*arguments: object, **settings: object) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # As a shell does; Ctrl-C on a terminal is for all of the group.
+        process_group=0,
         # A shell that runs the tests in the background has its children ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
@@ -289,7 +303,7 @@ def test_with_a_worker_of_its_own_it_ends_with_what_is_in_hand(
         (photos / f"{i:04}.jpg").write_bytes(jpeg("red", (320, 240)))
     with start(photos, "--rate", "30", MODEL="fake", CACHE_DIR=cache_dir) as process:
         until(lambda: len(records(photos)) > 3)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=150)
     assert process.returncode == 130, err
     assert json.loads(out)["interrupted"]
@@ -297,6 +311,35 @@ def test_with_a_worker_of_its_own_it_ends_with_what_is_in_hand(
     assert 3 < len(records(photos)) < 200
     assert backfill(stockmeta, photos)["converged"]
     assert len(records(photos)) == 200
+
+
+def test_a_worker_of_its_own_that_dies_is_no_success(tmp_path: Path, cache_dir: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i in range(200):
+        (photos / f"{i:04}.jpg").write_bytes(jpeg("red", (320, 240)))
+    with start(photos, "--rate", "30", MODEL="fake", CACHE_DIR=cache_dir) as process:
+        until(lambda: len(records(photos)) > 3)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        (worker,) = [pid for pid in children if b"--with-parent" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(int(worker), signal.SIGKILL)
+        out, err = process.communicate(timeout=150)
+    assert process.returncode == 1, err
+    said = json.loads(out)
+    assert not (said["converged"] or said["interrupted"])
+    assert "the worker ended with status -9" in err
+
+
+def test_settings_of_its_own_worker_that_are_wrong_are_told_as_such(
+    stockmeta: Command, photos: Path, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text("[thresholds\n")
+    for given in (("--policy", policy), ("--model", "nosuch")):
+        result = stockmeta("backfill", photos, *given)
+        assert (result.returncode, result.stdout) == (2, ""), result.stderr
+        assert "worker.app" not in result.stderr
+    assert not (photos / ".stockmeta" / "current.json").exists()
 
 
 def test_it_pauses_and_goes_on(folder: Standing) -> None:

@@ -164,6 +164,10 @@ STEPS = {
     "some were rejected": (RESULT, ["stockmeta failed list --library s3://photos"]),
     "it was interrupted": (replace(RESULT, interrupted=True, converged=False), ["goes on where", "failed list"]),
     "it may not be complete": (replace(RESULT, converged=False, outcomes={}, passes=(FOUND,)), ["again until"]),
+    "a re-score left some to a backfill": (
+        replace(RESULT, converged=False, outcomes={}, passes=(Counts(images=9, missing=2, unstored=2, complete=True),)),
+        ["Of 2 images nothing is stored"],
+    ),
     "some did not end": (replace(RESULT, not_ended=5, outcomes={}, passes=(FOUND,)), ["5 images were sent"]),
     "too many orphans": (
         replace(RESULT, kept=(Kept("too_many", 9),), outcomes={}, passes=(FOUND,)),

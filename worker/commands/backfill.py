@@ -1,6 +1,7 @@
 """`stockmeta backfill`: brings a library up to date, and ends."""
 
 import os
+import shlex
 import socket
 import sys
 import time
@@ -26,10 +27,11 @@ from tasks.redo import Redo
 from tasks.tally import Sweep
 from worker import console
 from worker.bulk_estimate import estimated
-from worker.bulk_generation import expected, to_fill
+from worker.bulk_generation import expected, require_kept, to_fill
 from worker.bulk_library import locate
 from worker.bulk_progress import shown
 from worker.bulk_told import told
+from worker.commands.generation import require_as_many
 from worker.inventory import Inventory
 from worker.key_list import KeySweep, read_keys
 from worker.library import Library
@@ -40,6 +42,7 @@ from worker.session import Session, session
 from worker.settings import Settings
 from worker.stopping import signals
 from worker.sweeps import open_inventory, open_sweep
+from worker.vocabulary import load_wording
 
 Only = Literal["missing", "stale", "failed"]
 
@@ -88,6 +91,11 @@ def run(settings: Settings, options: Options) -> int:
     listed = partial(_sweep, library, options, inventory or None)
     if options.dry_run:
         return _dry_run(settings, library, options, listed)
+    if settings.broker_url is None:
+        # Here, since a worker would say what is wrong many seconds later.
+        require_kept(library, options.generation)
+        load_wording(settings)
+        console.say("no broker is configured; starting a queue and a worker of its own, which loads its model first")
     control, result = Control(), None
     with signals(control) as received:
         # One that is named is there already: no worker has to open another.
@@ -96,7 +104,10 @@ def run(settings: Settings, options: Options) -> int:
             if generation is not None:
                 result = _run(here, library, options, control, generation, listed)
             # Where this block ends our own worker ends what it has in hand, and goes.
-        status = 0 if result is None else told(_promoted(result, library, options), library, settings, options.report)
+        status = 0
+        if result is not None:
+            result = _promoted(result, library, options)
+            status = max(told(result, library, settings, options.report), _unfinished(result, library, options))
     if received and (result is None or result.interrupted):
         console.say("interrupted; run the same command again to go on")
         return 128 + received[0]
@@ -248,12 +259,28 @@ def _promoted(result: Result, library: Library, options: Options) -> Result:
     current = read_current(library.sidecars, library.layout)
     if generation is None or not result.converged or current.serving in (None, generation):
         return result
-    if options.promote:
-        promote(library.sidecars, library.layout, generation)
-        return replace(result, promoted=True)
-    how = f"stockmeta generation promote {generation}"
+    how = f"stockmeta generation promote {shlex.quote(options.library)} {generation}"
     note = f"generation {generation} is complete, and {current.serving} serves; to let the new one serve: {how}"
+    if options.only is not None or options.keys is not None:
+        # Complete as far as it was asked for, which may be little.
+        note = f"generation {generation} does not serve: what was asked for is done, and more may be missing"
+    elif options.promote:
+        try:
+            # A part of a library may be complete, and the rest not.
+            require_as_many(library, generation, current.serving)
+        except ConfigurationError as refused:
+            note = f"generation {generation} was not promoted: {refused}"
+        else:
+            promote(library.sidecars, library.layout, generation)
+            return replace(result, promoted=True)
     return replace(result, notes=(*result.notes, note))
+
+
+def _unfinished(result: Result, library: Library, options: Options) -> int:
+    """1 if the run broke off, or did not do what was asked at its end."""
+    broken = options.limit is None and not (result.passes and result.passes[-1].complete)
+    serves = read_current(library.sidecars, library.layout).serving == result.generation
+    return 1 if broken or (options.promote and not serves) else 0
 
 
 def _quietly(action: Callable[[], None]) -> None:
