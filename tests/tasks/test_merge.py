@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import ConfigurationError, Unavailable
@@ -53,6 +53,7 @@ def computed(images: set[str], records: Mapping[Side, set[str]]) -> dict[str, Fo
 
 
 @pytest.mark.parametrize("order", ORDERS)
+@settings(max_examples=40)
 @given(images=st.sets(KEYS), done=st.sets(KEYS), failed=st.sets(KEYS), stored=st.sets(KEYS))
 @example(images=set(ODD), done=set(ODD), failed=set(), stored=set(ODD))
 @example(images=set(ODD), done=set(), failed=set(ODD[::2]), stored=set(ODD[1::2]))
@@ -68,6 +69,7 @@ def test_nothing_is_missing_and_nothing_invented(
 
 
 @pytest.mark.parametrize("order", ORDERS)
+@settings(max_examples=40)
 @given(keys=st.sets(KEYS, min_size=1), at=st.integers(0, 1000), broken=st.sampled_from(("images", *SIDES)))
 def test_a_listing_that_breaks_off_invents_nothing(order: Order, keys: set[str], at: int, broken: str) -> None:
     def breaking(whole: Listing) -> Listing:
@@ -93,6 +95,7 @@ def test_a_listing_that_breaks_off_invents_nothing(order: Order, keys: set[str],
 
 
 @pytest.mark.parametrize("order", ORDERS)
+@settings(max_examples=40)
 @given(keys=st.lists(KEYS, unique=True, min_size=2, max_size=9), side=st.sampled_from(("images", "done")))
 def test_what_is_not_in_order_is_an_error(order: Order, keys: list[str], side: str) -> None:
     expected = sorted(keys, key=lambda key: sortable(key, order)) == keys

@@ -131,11 +131,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
     folder = tmp_path_factory.mktemp("models")
     (folder / "policy.toml").write_text(POLICY, "utf-8")
     (folder / "words.txt").write_text("red\nsky\ngrass\nfire\n", "utf-8")
+    (folder / "first.txt").write_text("red\nblue\nsnow\nforest\nocean\nfire\nsky\n", "utf-8")
+    # One alone has the shipped vocabulary, which takes half a second to load.
     given: dict[str, dict[str, object]] = {
-        "first": {"max_keywords": 6},
+        "first": {"vocabulary": folder / "first.txt", "max_keywords": 6},
         "policy": {"policy": folder / "policy.toml"},
         "words": {"vocabulary": folder / "words.txt"},
-        "score": {"min_score": 0.01, "max_keywords": 4},
+        "score": {"vocabulary": folder / "first.txt", "min_score": 0.01, "max_keywords": 4},
     }
     return {name: load_model(load_settings(model="fake", cache_dir=folder, **more)) for name, more in given.items()}
 

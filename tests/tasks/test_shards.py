@@ -73,7 +73,7 @@ def computed(
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     keys=st.tuples(*[st.sets(KEYS, max_size=20)] * 4),
     lanes=st.sampled_from((1, 1, 3)),

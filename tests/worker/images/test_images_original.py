@@ -89,7 +89,7 @@ def test_a_decoder_that_is_not_allowed_does_not_run(photo: Image.Image, save: Sa
     assert read(start(data), ("PNG",)).width == 640
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pool() -> Iterator[DecoderPool]:
     pool = DecoderPool(PREPROCESS, processes=1)
     yield pool
