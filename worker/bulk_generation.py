@@ -79,8 +79,15 @@ def _found(here: Session, library: Library, named: str | None) -> str | None:
 
 
 def require_kept(library: Library, named: str | None) -> None:
-    """Raise `ConfigurationError` if a generation is named that neither serves nor is being filled."""
-    if named is not None and named not in read_current(library.sidecars, library.layout).written:
+    """Raise if a generation is named that neither serves nor is being filled.
+
+    Raises:
+        ConfigurationError: that, or a pointer that is not understood.
+        Unavailable: the store does not answer, or there is no such bucket.
+    """
+    # Read whether or not one is named: so a wrong bucket is told before a worker is started for it.
+    written = read_current(library.sidecars, library.layout).written
+    if named is not None and named not in written:
         raise ConfigurationError(
             f"--generation {named}: it neither serves nor is being filled; "
             "a worker that makes it opens it with --open-generation"

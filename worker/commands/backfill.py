@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import socket
 import sys
 import time
@@ -109,7 +110,9 @@ def run(settings: Settings, options: Options) -> int:
             result = _promoted(result, library, options)
             status = max(told(result, library, settings, options.report), _unfinished(result, library, options))
     if received and (result is None or result.interrupted):
-        console.say("interrupted; run the same command again to go on")
+        if received[0] != signal.SIGINT:
+            # Of Ctrl-C `worker.cli.main` says so, for all commands.
+            console.say("interrupted; run the same command again to go on")
         return 128 + received[0]
     return status
 
