@@ -89,4 +89,6 @@ def next_steps(result: Result) -> tuple[str, ...]:
             f"See why images have no metadata: stockmeta failed list --library {library}. "
             f"When the cause is put right: stockmeta backfill {library} --only failed"
         )
+    if left and left.complete and not left.images and not steps:
+        steps.append("No image was found: look whether it is the right place.")
     return tuple(steps) or ("Nothing is to be done.",)

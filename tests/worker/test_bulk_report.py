@@ -17,6 +17,7 @@ from worker.bulk_advice import OUTCOMES, REASONS, advice, next_steps
 from worker.bulk_report import SCHEMA, Report, render, size, usd, write
 
 FOUND = Counts(images=300, current=100, missing=200, orphans=2, sent=200, bytes=10**9, records=100, complete=True)
+CURRENT = Counts(images=300, current=300, complete=True)
 LEFT = Counts(images=300, current=290, terminal=10, complete=True)
 HOSTILE = "<script>alert(1)</script>&\"'\n\x1b사진.jpg"
 RESULT = Result(
@@ -160,7 +161,8 @@ def test_every_reason_has_advice_and_its_page_exists() -> None:
 
 
 STEPS = {
-    "all is done": (replace(RESULT, outcomes={}, passes=(Counts(complete=True),)), ["Nothing is to be done."]),
+    "all is done": (replace(RESULT, outcomes={}, passes=(CURRENT,)), ["Nothing is to be done."]),
+    "there was no image": (replace(RESULT, outcomes={}, passes=(Counts(complete=True),)), ["No image was found"]),
     "some were rejected": (RESULT, ["stockmeta failed list --library s3://photos"]),
     "it was interrupted": (replace(RESULT, interrupted=True, converged=False), ["goes on where", "failed list"]),
     "it may not be complete": (replace(RESULT, converged=False, outcomes={}, passes=(FOUND,)), ["again until"]),
