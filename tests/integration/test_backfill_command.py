@@ -273,6 +273,19 @@ def until(true: Callable[[], bool], seconds: float = 180) -> None:
         time.sleep(0.05)
 
 
+def wait_for_rest(count: Callable[[], int], rest: float = 4.0) -> None:
+    """Wait until a number has stayed the same for some seconds."""
+    seen, since = count(), time.monotonic()
+
+    def rests() -> bool:
+        nonlocal seen, since
+        if (now := count()) != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since > rest
+
+    until(rests)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_reports_and_the_next_run_goes_on(
     stockmeta: Command, folder: Standing, number: signal.Signals
@@ -351,10 +364,8 @@ def test_it_pauses_and_goes_on(folder: Standing) -> None:
         assert process.stderr
         while '"paused"' not in (line := process.stderr.readline()):
             assert line, "it ended without a pause"
-        time.sleep(3.0)
-        before = len(folder.records("paused"))
-        time.sleep(1.0)
-        assert before == len(folder.records("paused")) < 300
+        wait_for_rest(lambda: len(folder.records("paused")))
+        assert len(folder.records("paused")) < 300
         process.send_signal(signal.SIGUSR2)
         _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err

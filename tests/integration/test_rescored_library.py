@@ -70,6 +70,7 @@ def upload(seaweed: Server, bucket: str, files: dict[str, bytes]) -> None:
     client.close()
 
 
+@pytest.mark.timeout(1500)
 def test_a_rescored_library_is_a_freshly_tagged_one(
     run: Run, seaweed: Server, bucket: str, shared_photos: Path, tmp_path: Path
 ) -> None:
