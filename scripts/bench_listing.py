@@ -25,18 +25,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tasks.backfill import Backfill, Plan
-from tasks.bulk import Progress
-from tasks.feed import Control, Feed
-from tasks.feeder import Feeder
+from tasks.bulk.backfill import Backfill, Plan
+from tasks.bulk.feed import Control, Feed
+from tasks.bulk.feeder import Feeder
+from tasks.bulk.results import Progress
 from tasks.layout import Layout
+from tasks.listing.order import Order
+from tasks.listing.reconcile import Reconciler
+from tasks.listing.shards import Sweep
 from tasks.messages import TagMessage
-from tasks.order import Order
 from tasks.ports import Stat
 from tasks.publish import Publisher
-from tasks.reconcile import Reconciler
 from tasks.records import ImageRef
-from tasks.shards import Sweep
 from tests.servers import REGION, Server, seaweed_server
 from worker.library import Library
 from worker.storage.s3 import S3Store

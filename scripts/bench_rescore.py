@@ -26,11 +26,11 @@ import numpy as np
 from bench_queue import photographs
 from bench_stand import Stand, stand, until
 
-from tasks.generation import promote, read_current
+from tasks.generations.pointer import promote, read_current
 from tasks.messages import BACKFILL, TagMessage
-from tasks.packs import manifest_key, prefix, read_shard
 from tasks.ports import Decoded, Pixels, Stat
 from tasks.records import Embedding, ImageRef
+from tasks.rescoring.packs import manifest_key, prefix, read_shard
 from worker.library import Library, open_library
 from worker.packing import Packer
 from worker.runtime import Model, load_model, make_decoder

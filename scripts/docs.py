@@ -13,9 +13,9 @@ import typer.main
 from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
-from tasks.bulk import Counts
-from tasks.cost import MEANINGS, PER_IMAGE, Estimate, Prices, estimate, requests_text
-from worker.bulk_report import size
+from tasks.bulk.cost import MEANINGS, PER_IMAGE, Estimate, Prices, estimate, requests_text
+from tasks.bulk.results import Counts
+from worker.bulk.report import size
 from worker.cli import app
 from worker.metrics import reference
 from worker.settings import Settings

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.order import Order
+from tasks.listing.order import Order
 from tasks.records import Candidate, Embedded, Visual
 from taxonomy.choose import Chosen
 from taxonomy.policy import Thresholds

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tasks.describe import Provenance, blank, unfinished
 from tasks.errors import Conflict, Crashed, Unavailable, Vanished
+from tasks.generations.strays import ReadCurrent, nobody_knows, readdressed
 from tasks.jobs import Delivery
 from tasks.messages import SUSPECTS, Queue, Send, TagMessage
 from tasks.observe import Observer
@@ -20,7 +21,6 @@ from tasks.ports import Store
 from tasks.publish import Publisher
 from tasks.records import Image, ImageRef, Outcome, Status
 from tasks.redo import Redo
-from tasks.strays import ReadCurrent, nobody_knows, readdressed
 from tasks.work import (
     OTHER_GENERATION_SECONDS,
     SOON_SECONDS,

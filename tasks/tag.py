@@ -20,7 +20,7 @@ from tasks.reading import Clock, Reader
 from tasks.records import Image, ImageRef, Outcome, Record, Status
 from tasks.redo import Redo, wanted
 from tasks.renditions import Renditions
-from tasks.rescore import Rescorer
+from tasks.rescoring.rescore import Rescorer
 
 logger = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tasks.errors import StockmetaError, Unavailable
+from tasks.generations.strays import ReadCurrent, nobody_knows, readdressed
 from tasks.jobs import Delivery
 from tasks.messages import SUSPECTS, Queue, Send, TagMessage, new_id
 from tasks.observe import Observer
 from tasks.records import ImageRef, Outcome
-from tasks.strays import ReadCurrent, nobody_knows, readdressed
 from tasks.tag import Tagger
 from tasks.traffic import Meter, Nothing, Traffic
 

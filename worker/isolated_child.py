@@ -13,7 +13,7 @@ from typing import IO
 
 from tasks.describe import unfinished
 from tasks.errors import ConfigurationError, Reason, StockmetaError
-from tasks.generation import join_generation
+from tasks.generations.pointer import join_generation
 from tasks.records import ImageRef, Outcome, Status
 from tasks.redo import Redo
 from worker import logs

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.order import Order
+from tasks.listing.order import Order
 from tasks.ports import Fetched, Stat, Store
 
 

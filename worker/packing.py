@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from tasks.errors import ConfigurationError, Conflict, Unavailable, Vanished
 from tasks.layout import SUFFIX, Layout
-from tasks.order import sortable
-from tasks.packs import ROWS, Manifest, Row, Shard, manifest_key, prefix, read_shard, shard_name, write_shard
+from tasks.listing.order import sortable
 from tasks.ports import Stat, Store
 from tasks.records import Record
-from tasks.stored import stored_in, vector_of
+from tasks.rescoring.packs import ROWS, Manifest, Row, Shard, manifest_key, prefix, read_shard, shard_name, write_shard
+from tasks.rescoring.stored import stored_in, vector_of
 
 READS = 16
 """Sidecars that are read at once."""

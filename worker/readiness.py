@@ -3,7 +3,7 @@
 from redis import Redis
 
 from tasks.errors import Unavailable
-from tasks.generation import read_current
+from tasks.generations.pointer import read_current
 from tasks.inference import Inference
 from worker.library import Library
 from worker.queue.connection import redis_errors

@@ -3,8 +3,8 @@
 from dataclasses import fields
 
 from tasks.errors import ConfigurationError
-from tasks.generation import read_current
-from tasks.generations import Sight, read_description, reusable
+from tasks.generations.description import Sight, read_description, reusable
+from tasks.generations.pointer import read_current
 from worker.library import Library
 
 WORDS = {

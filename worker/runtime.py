@@ -14,23 +14,23 @@ from tasks.budget import Budget
 from tasks.describe import Describer, Provenance
 from tasks.embedded_words import VERSION as MERGING
 from tasks.errors import ConfigurationError
-from tasks.generation import generation_id, open_generation
-from tasks.generations import Description, describe
+from tasks.generations.description import Description, describe
+from tasks.generations.pointer import generation_id, open_generation
 from tasks.inference import Inference, Judge
 from tasks.layout import Layout
 from tasks.observe import Observer, Silent
 from tasks.ports import Embeddings, Encoder, Preprocess, Store
 from tasks.publish import Publisher
 from tasks.records import SCHEMA, Image
-from tasks.rescore import Rescorer
+from tasks.rescoring.rescore import Rescorer
 from tasks.tag import Tagger
 from taxonomy.choose import Chooser
 from taxonomy.concepts import Vocabulary
 from taxonomy.score import VERSION as SCORING
 from taxonomy.score import Scorer, statistics
 from worker.captioning import make_captioner, make_generator
-from worker.described import description, sight
 from worker.encoders import load_encoder
+from worker.generations.described import description, sight
 from worker.images.decode import VERSION as DECODING
 from worker.images.decode import Limits
 from worker.images.embedded import VERSION as READING

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from celery import Celery
 
 from tasks.errors import Unavailable
-from tasks.generation import join_generation, read_current
+from tasks.generations.pointer import join_generation, read_current
 from tasks.jobs import Worker
 from tasks.messages import SUSPECTS
 from tasks.publish import Publisher

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.errors import ConfigurationError, Rejected, Replaced, Unavailable, Vanished
-from tasks.generation import read_current
+from tasks.generations.pointer import read_current
 from tasks.published import Human, Published, published
 from tasks.records import ImageRef, Record
 from worker.library import Library

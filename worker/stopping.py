@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tasks.feed import Control
+from tasks.bulk.feed import Control
 
 
 @contextmanager

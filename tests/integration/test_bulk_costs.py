@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.cost import PER_IMAGE
+from tasks.bulk.cost import PER_IMAGE
 from tasks.records import ImageRef
 from tasks.traffic import OPERATIONS, Traffic
 from tests.conftest import jpeg

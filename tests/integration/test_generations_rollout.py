@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.generations.strays import PATIENCE
 from tasks.layout import Layout
 from tasks.messages import BACKFILL, UPLOADS, TagMessage
 from tasks.records import ImageRef
-from tasks.strays import PATIENCE
 from tests.conftest import REPOSITORY
 from tests.faults.events import event, listening, post
 from tests.faults.processes import Program, until

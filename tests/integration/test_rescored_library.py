@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.generation import read_current
+from tasks.generations.pointer import read_current
 from tasks.records import Record
 from tests.conftest import jpeg
 from tests.integration.conftest import Command

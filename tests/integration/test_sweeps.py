@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks import shards
 from tasks.errors import ConfigurationError, Unavailable
 from tasks.layout import Layout
-from tasks.order import Order
+from tasks.listing import shards
+from tasks.listing.order import Order
 from tasks.ports import Store
 from tasks.records import ImageRef
 from tests.faults import proxy
@@ -17,12 +17,12 @@ from tests.faults.proxy import Proxy
 from tests.servers import Server
 from tests.worker.inventories import compressed, row, write_inventory
 from tests.worker.storage.s3_stores import opened
+from worker.bulk.sweeps import open_inventory, open_sweep
 from worker.library import Library
 from worker.settings import load_settings
 from worker.storage.local import LocalStore
 from worker.storage.s3 import S3Store
 from worker.storage.s3_lean import LeanRequests
-from worker.sweeps import open_inventory, open_sweep
 
 NEW, OLD = "0" * 12, "1" * 12
 PAGE = "7"

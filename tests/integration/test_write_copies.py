@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tasks.generation import open_generation
+from tasks.generations.pointer import open_generation
 from tasks.layout import FOLDER_KEYS, Layout
 from tasks.records import ImageRef
 from tests.conftest import jpeg

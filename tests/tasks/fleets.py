@@ -11,7 +11,7 @@ from worker.library import Library
 
 
 class Fleet:
-    """`tasks.messages.Queue` and `tasks.feed.Crew` in one.
+    """`tasks.messages.Queue` and `tasks.bulk.feed.Crew` in one.
 
     Attributes:
         away: calls that fail first.

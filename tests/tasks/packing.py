@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from tasks.packs import Row
 from tasks.records import Color, Embedding, Image, Visual
-from tasks.stored import Stored
+from tasks.rescoring.packs import Row
+from tasks.rescoring.stored import Stored
 
 VISUAL = Visual("0123456789abcdef", (Color("#aabbcc", 0.5), Color("#000000", 0.25)), "landscape")
 

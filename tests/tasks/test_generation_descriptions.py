@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.generations import Description, Sight, describe, read_description, reusable
+from tasks.generations.description import Description, Sight, describe, read_description, reusable
 from tasks.layout import Layout
 from worker.storage.memory import MemoryStore
 

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.describe import Provenance, blank, unfinished
 from tasks.errors import Crashed, Reason, Unavailable
-from tasks.generation import Current
+from tasks.generations.pointer import Current
 from tasks.jobs import Delivery
 from tasks.layout import Layout
 from tasks.messages import SUSPECTS, TagMessage

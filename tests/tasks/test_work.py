@@ -10,7 +10,7 @@ import pytest
 
 from tasks.describe import Provenance, blank, unfinished
 from tasks.errors import Unavailable
-from tasks.generation import Current
+from tasks.generations.pointer import Current
 from tasks.jobs import Delivery
 from tasks.messages import BACKFILL, SUSPECTS, UPLOADS, TagMessage
 from tasks.observe import Silent

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tasks.generation import open_generation
+from tasks.generations.pointer import open_generation
 from tasks.layout import Layout
 from tasks.records import Color, Embedding, Image, ImageRef, Keyword, Record, Source, Status, Visual
 from worker.library import Library

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tasks.generation import open_generation
+from tasks.generations.pointer import open_generation
 from tasks.layout import FOLDER_KEYS, Layout
 from tasks.published import Human
 from tasks.records import Category, Embedded, ImageRef, Record

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.errors import Conflict, Unavailable
-from tasks.generation import open_generation
+from tasks.generations.pointer import open_generation
 from tasks.messages import UPLOADS
 from tasks.publish import Publisher
 from tasks.records import Image, ImageRef, Record, Status

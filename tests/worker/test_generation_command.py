@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.generation import Current, open_generation, promote, read_current, withdraw
-from tasks.generations import Description, Sight, describe
+from tasks.generations.description import Description, Sight, describe
+from tasks.generations.pointer import Current, open_generation, promote, read_current, withdraw
 from tasks.layout import Layout
 from tasks.ports import Stat
 from tasks.records import Image, ImageRef, Record, Status
@@ -21,7 +21,7 @@ from worker import cli
 from worker.broker import embedded_broker
 from worker.cli_generation import split
 from worker.commands import generation as command
-from worker.dropping import drop
+from worker.generations.dropping import drop
 from worker.library import Library, open_library
 from worker.queue.connection import connect
 from worker.queue.heartbeat import Heartbeat, WorkerState

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.packed import PackReader
-from tasks.packs import Manifest, manifest_key, prefix
 from tasks.ports import Stat
 from tasks.records import Embedding, ImageRef, Record, Status
-from tasks.stored import stored_in
+from tasks.rescoring.packed import PackReader
+from tasks.rescoring.packs import Manifest, manifest_key, prefix
+from tasks.rescoring.stored import stored_in
 from tests.worker.libraries import BUCKET, GENERATION, library, record
 from worker.library import Library
 from worker.packing import Packed, Packer

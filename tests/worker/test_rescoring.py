@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.generation import open_generation
-from tasks.generations import Description, Sight, describe
+from tasks.generations.description import Description, Sight, describe
+from tasks.generations.pointer import open_generation
 from tests.worker.libraries import GENERATION, library
 from worker.library import Library
 from worker.rescoring import NotReusable, require_stored, stored_for

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.generation import open_generation
+from tasks.generations.pointer import open_generation
 from tasks.layout import FOLDER_KEYS, Layout
 from tasks.records import ImageRef
 from tests.worker.libraries import GENERATION, record

@@ -14,27 +14,28 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from tasks.ahead import Ahead
-from tasks.backfill import EVERY, UNDONE, Backfill, Plan
-from tasks.bulk import Progress, Result
+from tasks.bulk.ahead import Ahead
+from tasks.bulk.backfill import EVERY, UNDONE, Backfill, Plan
+from tasks.bulk.feed import Control, Feed
+from tasks.bulk.feeder import Feeder
+from tasks.bulk.results import Progress, Result
+from tasks.bulk.tally import Sweep
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.feed import Control, Feed
-from tasks.feeder import Feeder
-from tasks.generation import promote, read_current
-from tasks.generations import Sight
+from tasks.generations.description import Sight
+from tasks.generations.pointer import promote, read_current
+from tasks.listing.reconcile import MARGIN_SECONDS, SERVERS_SECONDS, Reconciler, State
 from tasks.publish import Publisher
-from tasks.reconcile import MARGIN_SECONDS, SERVERS_SECONDS, Reconciler, State
 from tasks.redo import Redo
-from tasks.tally import Sweep
 from worker import console
-from worker.bulk_estimate import estimated
-from worker.bulk_generation import expected, require_kept, to_fill
-from worker.bulk_library import locate
-from worker.bulk_progress import shown
-from worker.bulk_told import told
+from worker.bulk.estimate import estimated
+from worker.bulk.generation import expected, require_kept, to_fill
+from worker.bulk.inventory import Inventory
+from worker.bulk.key_list import KeySweep, read_keys
+from worker.bulk.library import locate
+from worker.bulk.progress import shown
+from worker.bulk.sweeps import open_inventory, open_sweep
+from worker.bulk.told import told
 from worker.commands.generation import require_as_many
-from worker.inventory import Inventory
-from worker.key_list import KeySweep, read_keys
 from worker.library import Library
 from worker.priority import follow_nice
 from worker.queue.runs import FeederState, RedisCrew
@@ -42,7 +43,6 @@ from worker.rescoring import require_stored, stored_for
 from worker.session import Session, session
 from worker.settings import Settings
 from worker.stopping import signals
-from worker.sweeps import open_inventory, open_sweep
 from worker.vocabulary import load_wording
 
 Only = Literal["missing", "stale", "failed"]

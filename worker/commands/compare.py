@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.compare import Comparison, Often, Pair
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.generation import read_current
-from worker import compare_page, console
-from worker.comparing import compare
-from worker.generations import Generation, generation, require
+from tasks.generations.compare import Comparison, Often, Pair
+from tasks.generations.pointer import read_current
+from worker import console
+from worker.generations import compare_page
+from worker.generations.comparing import compare
+from worker.generations.found import Generation, generation, require
 from worker.library import Library, open_library
 from worker.settings import Settings
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.errors import ConfigurationError, StockmetaError, Unavailable
-from tasks.generation import open_generation, promote
+from tasks.generations.pointer import open_generation, promote
 from tasks.layout import FOLDER_KEYS, Layout
 from tasks.messages import UPLOADS, TagMessage
 from tasks.ports import Decoded

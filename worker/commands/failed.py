@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tasks.errors import ConfigurationError, Conflict, Unavailable, Vanished
-from tasks.generation import read_current
+from tasks.generations.pointer import read_current
 from tasks.messages import SUSPECTS, UPLOADS, TagMessage
 from tasks.publish import Publisher
 from tasks.records import ImageRef, Record, Status

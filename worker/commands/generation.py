@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.errors import ConfigurationError
-from tasks.generation import promote, read_current, rollback, withdraw
-from tasks.generations import Description, reusable
+from tasks.generations.description import Description, reusable
+from tasks.generations.pointer import promote, read_current, rollback, withdraw
 from worker import console
-from worker.dropping import drop
-from worker.generations import Counts, Generation, count, generation, generations, require, resolve
+from worker.generations.dropping import drop
+from worker.generations.found import Counts, Generation, count, generation, generations, require, resolve
 from worker.library import Library, open_library
 from worker.queue.connection import connect, redis_errors
 from worker.queue.heartbeat import workers

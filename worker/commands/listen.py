@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.generation import read_current
+from tasks.generations.pointer import read_current
 from tasks.messages import Queue
 from worker.celery_settings import make_sender
 from worker.events.committed import committed_below

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 
 from worker import console
-from worker.generations import require
+from worker.generations.found import require
 from worker.library import open_library
 from worker.packing import Packer
 from worker.settings import Settings

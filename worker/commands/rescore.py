@@ -6,12 +6,12 @@ It is a backfill that sends only images of which something is stored; see `worke
 from dataclasses import replace
 
 from tasks.errors import ConfigurationError
-from tasks.generation import read_current, withdraw
+from tasks.generations.pointer import read_current, withdraw
 from worker import console
-from worker.bulk_library import locate
+from worker.bulk.library import locate
 from worker.commands import backfill
 from worker.commands.backfill import Options
-from worker.generations import require
+from worker.generations.found import require
 from worker.rescoring import NotReusable
 from worker.settings import Settings
 

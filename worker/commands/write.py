@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.generation import read_current
+from tasks.generations.pointer import read_current
 from tasks.own_writes import OwnWriter
 from tasks.ports import Store
 from taxonomy.policy import withheld

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tasks.generation import Current
+from tasks.generations.pointer import Current
 from tasks.layout import Kind, Layout
 from tasks.ports import Store
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.generation import Current
+from tasks.generations.pointer import Current
 
 logger = logging.getLogger(__name__)
 

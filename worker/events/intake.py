@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tasks.generation import Current
+from tasks.generations.pointer import Current
 from tasks.layout import Layout, is_image
 from tasks.messages import UPLOADS, Queue, TagMessage
 from tasks.records import ImageRef

@@ -39,7 +39,7 @@ class FeederState:
 
 
 class RedisCrew:
-    """`tasks.feed.Crew` on Redis."""
+    """`tasks.bulk.feed.Crew` on Redis."""
 
     def __init__(self, client: Redis, state: FeederState) -> None:
         self._client, self._state = client, state
@@ -52,7 +52,7 @@ class RedisCrew:
             pipe.execute()
 
     def outcomes(self, run: str) -> Mapping[str, int] | None:
-        """See `tasks.feed.Crew`."""
+        """See `tasks.bulk.feed.Crew`."""
         with redis_errors("the run's counts could not be read"):
             counts = self._client.hgetall(run_key(run))
         if BEGUN not in counts:
@@ -60,20 +60,20 @@ class RedisCrew:
         return {str(name): int(count) for name, count in counts.items() if name != BEGUN}
 
     def open(self) -> int:
-        """See `tasks.feed.Crew`."""
+        """See `tasks.bulk.feed.Crew`."""
         with redis_errors("the ledger could not be read"), self._client.pipeline(transaction=True) as pipe:
             for key in (LEDGERS[BACKFILL], LEDGERS[SUSPECTS], DEFERRED):
                 pipe.zcard(key)
             return sum(pipe.execute())
 
     def workers(self, generation: str) -> int:
-        """See `tasks.feed.Crew`."""
+        """See `tasks.bulk.feed.Crew`."""
         with redis_errors("the workers could not be asked"):
             heard = workers(self._client)
         return sum(worker.generation == generation and BACKFILL in worker.queues for worker in heard)
 
     def beat(self, run: str) -> int:
-        """See `tasks.feed.Crew`."""
+        """See `tasks.bulk.feed.Crew`."""
         with redis_errors("the run's heartbeat could not be written"):
             expires = server_time(self._client) + EXPIRES_SECONDS
             with self._client.pipeline(transaction=True) as pipe:

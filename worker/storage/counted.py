@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TypeVar
 
-from tasks.order import Order
+from tasks.listing.order import Order
 from tasks.ports import Fetched, Stat, Store
 from tasks.traffic import Operation, Traffic
 

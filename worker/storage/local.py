@@ -12,7 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from tasks.errors import ConfigurationError, Conflict, Reason, Rejected, Replaced, Unavailable, Vanished
-from tasks.order import Order
+from tasks.listing.order import Order
 from tasks.ports import Fetched, Stat
 from worker.storage.files import GONE, file_status, keep_attributes, opened, reporting, write
 

@@ -6,7 +6,7 @@ from itertools import count
 from threading import Lock
 
 from tasks.errors import Conflict, Reason, Rejected, Replaced, Vanished
-from tasks.order import Order, sortable
+from tasks.listing.order import Order, sortable
 from tasks.ports import Fetched, Stat
 
 MAX_KEY = 1024

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tasks.errors import Conflict, Reason, Rejected, Replaced, StockmetaError, Unavailable, Vanished
-from tasks.order import Order
+from tasks.listing.order import Order
 from tasks.ports import Fetched, Stat
 from worker.storage.counted import Meter
 from worker.storage.s3_body import PART, read_body, read_range, size

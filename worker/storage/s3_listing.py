@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tasks.errors import Unavailable
-from tasks.order import Order, sortable
+from tasks.listing.order import Order, sortable
 from tasks.ports import Stat
 from worker.storage.s3_errors import reporting
 from worker.storage.s3_lean import LeanRequests

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tasks.errors import Unavailable
-from tasks.generation import Current
+from tasks.generations.pointer import Current
 from tasks.layout import Layout
 from tasks.messages import Send, TagMessage
 from tasks.records import ImageRef

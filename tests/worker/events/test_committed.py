@@ -1,4 +1,4 @@
-from tasks.generation import Current
+from tasks.generations.pointer import Current
 from tasks.layout import Layout
 from tasks.records import ImageRef
 from worker.events.committed import committed_below

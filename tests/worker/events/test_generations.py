@@ -1,7 +1,7 @@
 import pytest
 
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.generation import Current
+from tasks.generations.pointer import Current
 from worker.events.generations import RecentCurrent
 
 

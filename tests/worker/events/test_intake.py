@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tasks.errors import Unavailable
-from tasks.generation import Current
+from tasks.generations.pointer import Current
 from tasks.layout import Layout
 from tasks.messages import TagMessage
 from tasks.records import ImageRef

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tasks.errors import ConfigurationError
-from tasks.generation import Current
+from tasks.generations.pointer import Current
 from tests.servers import Server, free_ports
 from tests.servers import moto_server as started_moto
 from tests.worker.events.conftest import Remembered

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import Conflict, Reason, Rejected, Replaced, Vanished
-from tasks.order import sortable
+from tasks.listing.order import sortable
 from tasks.ports import Store
 from tests.servers import Server
 from tests.worker.storage.s3_stores import opened

@@ -1,0 +1,1 @@
+"""Bulk runs: what a listing shows to be missing goes to workers, until nothing is."""

@@ -1,0 +1,1 @@
+"""Generations: the pointer to them, what made each, how two differ."""

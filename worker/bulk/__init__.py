@@ -1,0 +1,1 @@
+"""Bulk runs as commands: their listings, generation, progress, costs and report."""

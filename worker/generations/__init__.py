@@ -1,0 +1,1 @@
+"""Generations as commands: found, compared, dropped."""

@@ -1,0 +1,112 @@
+"""The page of a comparison: one self-contained file, with the images that differ most to look at."""
+
+import base64
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment
+
+from tasks.errors import StockmetaError
+from tasks.generations.compare import Often, Pair
+from tasks.ports import Decoded
+from tasks.records import Keyword
+from worker.generations.found import Generation
+from worker.library import Library
+from worker.runtime import make_thumbnailer
+from worker.settings import Settings
+
+THUMBNAIL = 320
+AHEAD = 4
+"""Originals in memory at a time."""
+
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the page says above the images."""
+
+    made: tuple[Generation, Generation]
+    summary: tuple[str, ...]
+    gained: tuple[Often, ...]
+    lost: tuple[Often, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image: its two records and its picture."""
+
+    pair: Pair
+    picture: str | None
+    words: tuple[tuple[tuple[str, bool], ...], tuple[tuple[str, bool], ...]]
+    """Each side's keywords in order, and whether the other side has them too."""
+
+
+def made_by(made: Generation) -> str:
+    """A generation in one line."""
+    known = made.to_dict()
+    said = [made.name, made.state if made.state != "kept" else None, known["model"], known["engine"]]
+    if known["captioner"]:
+        said.append(f"captioner {known['captioner']}")
+    if known["opened_at"]:
+        said.append(f"opened {known['opened_at'][:10]}")
+    return ", ".join(filter(None, said))
+
+
+def render(page: Page, worst: Sequence[Pair], library: Library, settings: Settings, progress: Progress) -> str:
+    """The page, HTML. Every text in it comes from somebody's file, so every text is escaped."""
+    entries = []
+    for pair, picture in zip(worst, _pictures(worst, library, settings), strict=True):
+        lost, gained = ({word.id for word in words} for words in (pair.lost, pair.gained))
+        sides = (_words(pair.a.keywords, lost), _words(pair.b.keywords, gained))
+        entries.append(Entry(pair, picture, sides))
+        progress("pictures", len(entries), len(worst))
+    template = (files("worker") / "templates" / "compare.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(template).render(page=page, entries=entries, made=[made_by(m) for m in page.made])
+
+
+def _words(words: Sequence[Keyword], alone: set[str]) -> tuple[tuple[str, bool], ...]:
+    return tuple((word.labels.get("en", word.id), word.id not in alone) for word in words)
+
+
+def _pictures(worst: Sequence[Pair], library: Library, settings: Settings) -> Iterator[str | None]:
+    """Pictures as data: URIs, made where hostile files do no harm; `None` for one that is not there as it was."""
+    if not worst:
+        return
+    decoder = make_thumbnailer(settings, THUMBNAIL)
+    waiting: deque[Future[Decoded] | None] = deque()
+    try:
+        for pair in worst:
+            body = _body(pair, library, settings)
+            waiting.append(None if body is None else decoder.submit(body))
+            if len(waiting) >= AHEAD:
+                yield _data_uri(waiting.popleft())
+        while waiting:
+            yield _data_uri(waiting.popleft())
+    finally:
+        decoder.close()
+
+
+def _body(pair: Pair, library: Library, settings: Settings) -> bytes | Path | None:
+    image = pair.a.image
+    if image.bucket != library.source.bucket:
+        return None
+    try:
+        if library.source.stat(image.key, image.etag).size > settings.max_bytes:
+            return None
+        return library.source.fetch(image.key, image.etag).body
+    except StockmetaError:
+        return None
+
+
+def _data_uri(future: "Future[Decoded] | None") -> str | None:
+    try:
+        thumbnail = None if future is None else future.result().thumbnail
+    except StockmetaError:
+        return None
+    return None if thumbnail is None else f"data:image/jpeg;base64,{base64.b64encode(thumbnail).decode('ascii')}"
