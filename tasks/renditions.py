@@ -31,6 +31,9 @@ PLACEHOLDERS = {
     "base": "the file's name without its extension",
     "ext": "the extension, without the dot",
 }
+WILD = 2
+"""With more, telling whether a long key could be a rendition takes seconds: each may stand for any part of it."""
+
 _WITH_FOLDERS = frozenset({"key", "stem", "below"})
 _TELLING = _WITH_FOLDERS | {"name", "base"}
 """Without one of these all images of a folder would share one rendition."""
@@ -61,6 +64,8 @@ class Renditions:
             self._refuse("many images would have the same rendition: it names no image")
         if "dir" in names and names & _WITH_FOLDERS:
             self._refuse("it has the folder twice: beside {dir} write {base} or {name}")
+        if len(names - {"ext"}) > WILD:
+            self._refuse(f"at most {WILD} placeholders, {{ext}} aside, may be in one template")
         if any(part in ("", ".", "..") for part in (self.of("p/q.jpg") or "p").split("/")):
             self._refuse("a key has no empty components, and no . or ..")
         if any(self.is_rendition(probe.format(one)) for one in self.extensions for probe in _PROBES):

@@ -18,6 +18,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.integration)
+            if item.get_closest_marker("timeout") is None:
+                # Most take seconds. The first to need the vocabulary embeds it, on a busy machine for minutes.
+                item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +50,7 @@ def stockmeta(cache_dir: Path) -> Command:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=800,
             check=False,
             cwd=REPOSITORY,
         )

@@ -117,3 +117,9 @@ def test_renditions_do_not_lie_among_the_outputs() -> None:
         renditions.require_outside(".stockmeta/")
     renditions.require_outside("elsewhere/")
     renditions.require_outside("")
+
+
+@pytest.mark.parametrize("template", ["{key}-{stem}-{base}-{name}.jpg", "{stem}_{base}_{name}.webp"])
+def test_a_template_that_would_take_seconds_to_be_recognised_is_refused(template: str) -> None:
+    with pytest.raises(ConfigurationError, match="at most 2 placeholders"):
+        Renditions(template)

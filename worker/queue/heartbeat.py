@@ -13,7 +13,7 @@ from time import monotonic
 import msgspec
 from redis import Redis
 
-from tasks.records import outcome_name
+from tasks.records import decoded, outcome_name
 from worker.queue.connection import redis_errors
 from worker.queue.ledger import server_time
 
@@ -91,8 +91,8 @@ def workers(client: Redis) -> tuple[WorkerState, ...]:
 
 def _parse(text: str | bytes) -> WorkerState | None:
     try:
-        return msgspec.json.decode(text, type=WorkerState)
-    except msgspec.DecodeError:
+        return decoded(text, WorkerState)
+    except ValueError:
         # A worker of another version: it may say less than we want to know.
         return None
 

@@ -12,6 +12,7 @@ import msgspec
 from redis import Redis
 
 from tasks.messages import BACKFILL, SUSPECTS
+from tasks.records import decoded
 from worker.queue.connection import redis_errors
 from worker.queue.heartbeat import workers
 from worker.queue.ledger import DEFERRED, LEDGERS, RUN_SECONDS, run_key, server_time
@@ -83,9 +84,9 @@ class RedisCrew:
                 pipe.zrange(FEEDERS, 0, -1)
                 names = [str(name) for name in pipe.execute()[-1] if name != run]
             found = self._client.mget([_key(name) for name in names]) if names else []
-        others = [msgspec.json.decode(text, type=FeederState) for text in found if text is not None]
         same = (self._state.bucket, self._state.generation)
-        return sum((other.bucket, other.generation) == same for other in others)
+        others = [_state(text) for text in found if text is not None]
+        return sum(other is not None and (other.bucket, other.generation) == same for other in others)
 
     def leave(self, run: str) -> None:
         """Take the heartbeat away. Raises `Unavailable`."""
@@ -96,6 +97,14 @@ class RedisCrew:
             pipe.delete(_key(run))
             pipe.zrem(FEEDERS, run)
             pipe.execute()
+
+
+def _state(text: str) -> FeederState | None:
+    """What another run told of itself; `None` for that of a version which says it in other words."""
+    try:
+        return decoded(text, FeederState)
+    except ValueError:
+        return None
 
 
 def _key(run: str) -> str:

@@ -132,7 +132,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
     (folder / "policy.toml").write_text(POLICY, "utf-8")
     (folder / "words.txt").write_text("red\nsky\ngrass\nfire\n", "utf-8")
     (folder / "first.txt").write_text("red\nblue\nsnow\nforest\nocean\nfire\nsky\n", "utf-8")
-    # One alone has the shipped vocabulary, which takes half a second to load.
+    # One alone has the shipped vocabulary, which takes a while to load.
     given: dict[str, dict[str, object]] = {
         "first": {"vocabulary": folder / "first.txt", "max_keywords": 6},
         "policy": {"policy": folder / "policy.toml"},

@@ -241,6 +241,8 @@ def test_who_works_and_who_feeds(client: Redis, crew: RedisCrew) -> None:
     elsewhere = RedisCrew(client, FeederState("films", MADE.generation, "there", 3))
     assert (crew.beat(RUN), other.beat("run-2"), elsewhere.beat("run-3")) == (0, 1, 0)
     assert crew.beat(RUN) == 1
+    client.set("stockmeta:feeder:run-2", '{"of": "another version"}')
+    assert crew.beat(RUN) == 0
     other.leave("run-2")
     assert crew.beat(RUN) == 0
     assert json.loads(client.get(f"stockmeta:feeder:{RUN}") or "") == {
