@@ -99,7 +99,7 @@ class RedisCrew:
             pipe.execute()
 
 
-def _state(text: str) -> FeederState | None:
+def _state(text: str | bytes) -> FeederState | None:
     """What another run told of itself; `None` for that of a version which says it in other words."""
     try:
         return decoded(text, FeederState)
