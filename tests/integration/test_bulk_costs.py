@@ -83,7 +83,7 @@ def test_each_way_of_working_is_counted_as_it_went_on_the_wire(
         tagged = counted(lambda: [first.tagger.attempt(ref) for ref in refs(library, keys)])
         again = counted(lambda: [first.tagger.attempt(ref) for ref in refs(library, keys)])
         pinned = list(refs(library, keys, pinned=True))
-        rescored = counted(lambda: [other.tagger.attempt(ref, stored=generation) for ref in pinned])
+        rescored = counted(lambda: [other.tagger.attempt(ref, stored=generation, new=True) for ref in pinned])
         listed = counted(lambda: list(library.source.list()))
     assert tagged.put == rescored.put == len(keys)
     assert again.put == 0
