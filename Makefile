@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 		|| { echo "stockmeta needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }
 	@echo "Setting up $(VENV): about 4 minutes and 6 GB, most of it PyTorch."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,demo,heif]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,demo,heif,opensearch]'
 	@touch $@
 
 demo: $(READY)  ## Tag ten photographs (or PHOTOS=folder) with a real queue and worker; writes demo-output/contact-sheet.html

@@ -1,0 +1,1 @@
+"""The third way in: search indexes that are kept equal to the sidecars."""

@@ -1,0 +1,1 @@
+"""Search over what a feed has delivered: words and vectors, fused."""

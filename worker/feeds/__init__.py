@@ -1,0 +1,1 @@
+"""Search engines and files that documents are delivered to: one `tasks.feeding.ports.Sink` each."""

@@ -1,0 +1,1 @@
+"""The embedded index: SQLite keeps the documents, tantivy their words, usearch their vectors."""

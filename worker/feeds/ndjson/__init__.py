@@ -1,0 +1,1 @@
+"""Files of documents for every other engine: NDJSON, gzip, with a manifest."""

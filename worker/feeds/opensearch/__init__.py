@@ -1,0 +1,1 @@
+"""OpenSearch and Elasticsearch, over their HTTP API."""
