@@ -24,10 +24,10 @@ MINOR = "minor"
 """The review flag of recognisable minors."""
 
 _PERSONS = (
-    r"person|persons|people|man|men|woman|women|boy|boys|girl|girls|child|children|kid|kids|toddler|toddlers|adults?|"
+    r"person|persons|people|man|men|woman|women|boy|boys|girl|girls|child|children|kid|kids|toddler|toddlers|adults|"
     r"teenagers?|lady|ladies|gentlem[ae]n|guys?|crowds?"
 )
-_ENGLISH = re.compile(rf"(?<![\w-])(?:{_PERSONS})(?![\w-]|['’]s (?:room|bathroom|restroom))", re.IGNORECASE)
+_ENGLISH = re.compile(rf"(?<![\w-])(?:{_PERSONS})(?![\w'’-])", re.IGNORECASE)
 _KOREAN = re.compile(r"(?<![가-힣])(?:[두세네]|한|여러)? ?(?:사람|남자|여자|남성|여성|소년|소녀|아이|어린이|군중|관중)")
 _NEGATED = re.compile(
     rf"(?<!\w)(?:no|without|nobody|empty of|free of)(?: \w+)?(?: (?:{_PERSONS}))?(?!\w)|없[이는다음]", re.IGNORECASE
