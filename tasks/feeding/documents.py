@@ -9,7 +9,7 @@ from tasks.published import Human, Published, Text, Word, published
 from tasks.records import Embedded, Image, Keyword, Record, Status, Visual
 
 LEAST = 0.0001
-"""The least weight: scores have four decimals, and engines want more than nothing."""
+"""The least score that counts: engines want a weight above nothing, and plain word lists may have scores below."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,13 @@ def _terms(words: Published, record: Record) -> tuple[Term, ...]:
 
 
 def _weight(word: Word, ours: dict[str, Keyword]) -> float:
-    """Of people's words 1. Of ours the score, which has one scale for all images of a generation."""
+    """Of people's words 1. Of ours the root of the score, about how likely it is right: `docs/documents.md`.
+
+    The score has one scale for all images of a generation; the place among an image's own keywords has not.
+    """
     if word.source != "generated" or word.concept is None:
         return 1.0
-    return min(1.0, max(LEAST, ours[word.concept].score))
+    return round(min(1.0, max(LEAST, ours[word.concept].score) ** 0.5), 4)
 
 
 def _megapixels(image: Image) -> float | None:

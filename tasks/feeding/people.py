@@ -29,9 +29,8 @@ _PERSONS = (
 )
 _ENGLISH = re.compile(rf"(?<![\w-])(?:{_PERSONS})(?![\w'’-])", re.IGNORECASE)
 _KOREAN = re.compile(r"(?<![가-힣])(?:[두세네]|한|여러)? ?(?:사람|남자|여자|남성|여성|소년|소녀|아이|어린이|군중|관중)")
-_NEGATED = re.compile(
-    rf"(?<!\w)(?:no|without|nobody|empty of|free of)(?: \w+)?(?: (?:{_PERSONS}))?(?!\w)|없[이는다음]", re.IGNORECASE
-)
+_NEGATED = re.compile(rf"(?<!\w)(?:no|without|nobody)(?: \w+)?(?: (?:{_PERSONS}))?(?!\w)", re.IGNORECASE)
+_ROOT = frozenset({"person", "people", "human", "사람", "인물"})
 _SOURCES: tuple[Origin, ...] = ("human", "embedded", "generated")
 
 
@@ -92,15 +91,11 @@ class PeopleRule:
         return False if forms & _ROOT and self.persons else None
 
 
-_ROOT = frozenset({"person", "people", "human", "사람", "인물"})
-
-
 def names_people(text: str) -> bool:
     """Whether a title or a caption, English or Korean, speaks of people; of none is not told from silence."""
-    without = _NEGATED.sub(" ", text)
     if _KOREAN.search(text):
-        return not re.search("없", text)
-    return bool(_ENGLISH.search(without))
+        return "없" not in text
+    return bool(_ENGLISH.search(_NEGATED.sub(" ", text)))
 
 
 def _beneath(vocabulary: Vocabulary, identifier: str) -> set[str]:

@@ -38,7 +38,8 @@ def test_what_is_no_colour_is_refused(wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "name"), [("Red", "red"), ("grey", "gray"), ("빨강", "red"), ("파란색", "blue"), ("tall", None), ("", None)]
+    ("word", "name"),
+    [("Red", "red"), ("grey", "gray"), ("빨강", "red"), ("파란색", "blue"), ("tall", None), ("", None)],
 )
 def test_a_word_of_any_language_means_a_colour(word: str, name: str | None) -> None:
     assert colors.find(word) == name

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.feeding.document import Document, document_id, document_tag
-from tasks.feeding.documents import LEAST, Maker
+from tasks.feeding.documents import Maker
 from tasks.published import Human
 from tasks.records import Embedded, Flag, Image, Record, Source, Status
 from tests.worker.libraries import BUCKET, GENERATION, keyword, record
@@ -37,8 +37,8 @@ def test_words_of_people_come_first_and_weigh_most() -> None:
     assert [(term.rank, term.labels["en"], term.weight, term.source) for term in made.keywords] == [
         (1, "boat", 1.0, "embedded"),
         (2, "Ammersee", 1.0, "embedded"),
-        (3, "lake", 0.5, "generated"),
-        (4, "sky", 0.5, "generated"),
+        (3, "lake", 0.7071, "generated"),
+        (4, "sky", 0.7071, "generated"),
     ]
     assert (made.keywords[1].concept, made.keywords[2].concept) == (None, "c-lake")
     assert (made.title, made.caption) == ("At the lake", "A bare tree in a field under a clear sky.")
@@ -53,7 +53,7 @@ def test_a_person_decides() -> None:
     ]
 
 
-@pytest.mark.parametrize(("score", "weight"), [(0.0, LEAST), (-0.2, LEAST), (0.3, 0.3), (1.2, 1.0)])
+@pytest.mark.parametrize(("score", "weight"), [(0.0, 0.01), (-0.2, 0.01), (0.09, 0.3), (1.2, 1.0)])
 def test_a_weight_is_above_nothing_and_at_most_one(score: float, weight: float) -> None:
     made = document(record(keywords=[replace(keyword(1, "lake"), score=score)]))
     assert made.keywords[0].weight == weight
