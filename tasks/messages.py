@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self
 
+from tasks.feeding.changes import Change
 from tasks.records import ImageRef
 from tasks.redo import Redo
 
@@ -118,27 +119,34 @@ class Queue(Protocol):
     def put_off(self, message: TagMessage, queue: str, seconds: float) -> None:
         """Enter a message in the ledger, to be published so many seconds from now. Raises `Unavailable`."""
 
-    def done(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
+    def done(
+        self, message: TagMessage, counts: Mapping[str, int] | None = None, changes: Sequence[Change] = ()
+    ) -> None:
         """Strike a message from the ledger: all its images ended, or are in another message.
 
         Args:
             message: which.
             counts: what became of those that ended, added to the message's run unless it was struck before.
+            changes: those that ended, announced in the same step, and always: whoever struck the message before may
+                not have known.
 
         Raises:
             Unavailable: the queue does not answer.
         """
 
-    def succeed(self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int]) -> None:
+    def succeed(
+        self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int], changes: Sequence[Change] = ()
+    ) -> None:
         """Enter other messages in a message's place and strike it, in one step, then publish them.
 
-        If it was struck before, nothing happens: whoever did that has passed on what was left. So of a run's images
-        each is counted once, however often a message is delivered.
+        If it was struck before, nothing happens but announcing: whoever did that has passed on what was left. So of a
+        run's images each is counted once, however often a message is delivered.
 
         Args:
             message: which; one of a run.
             sends: what is still to be done of it.
             counts: what became of those that ended.
+            changes: as of `done`.
 
         Raises:
             Unavailable: the queue does not answer; may be repeated.

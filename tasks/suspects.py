@@ -25,6 +25,7 @@ from tasks.work import (
     OTHER_GENERATION_SECONDS,
     SOON_SECONDS,
     backoff,
+    changes,
     ended,
     log_outcome,
     successor,
@@ -77,12 +78,13 @@ class Suspects:
         """See `tasks.jobs.Worker`."""
         again = delivery.redelivered or message.again
         self.observer.taken(SUSPECTS, len(message.refs), delivery.waited, again=again)
-        counts: Counter[str] = Counter()
-        sends = [send for ref in message.refs for send in self._run(ref, message, counts)]
-        supersede(self.queue, message, sends, self.stop, counts)
+        done: list[Outcome] = []
+        sends = [send for ref in message.refs for send in self._run(ref, message, done)]
+        counts = Counter(outcome.name for outcome in done)
+        supersede(self.queue, message, sends, self.stop, counts, changes(done))
 
-    def _run(self, ref: ImageRef, message: TagMessage, counts: Counter[str]) -> list[Send]:
-        """Work on one image, and count it if it ends; returns what is still to be done for it."""
+    def _run(self, ref: ImageRef, message: TagMessage, done: list[Outcome]) -> list[Send]:
+        """Work on one image, and add it to what is done if it ends; returns what is still to be done for it."""
         again = Send(successor(message, (ref,), message.tries + 1), SUSPECTS, backoff(message.tries))
         if self.stop.is_set():
             return [Send(successor(message, (ref,), message.tries), SUSPECTS)]
@@ -97,7 +99,7 @@ class Suspects:
             logger.warning("did not end: %s", error, extra={"bucket": ref.bucket, "key": ref.key})
             return [again]
         if ended(outcome):
-            counts[outcome.name] += 1
+            done.append(outcome)
             return []
         if outcome.record.reason == "replaced":
             return [Send(successor(message, (replace(ref, etag=None),)), SUSPECTS, SOON_SECONDS)]

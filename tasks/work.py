@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tasks.errors import StockmetaError, Unavailable
+from tasks.feeding.changes import Change
 from tasks.generations.strays import ReadCurrent, nobody_knows, readdressed
 from tasks.jobs import Delivery
 from tasks.messages import SUSPECTS, Queue, Send, TagMessage, new_id
@@ -157,7 +158,7 @@ class Work:
             sends.append(Send(successor(message, replaced), queue, SOON_SECONDS))
         sends += [Send(successor(message, (ref,)), SUSPECTS) for ref in having("internal_error")]
         counts = Counter(outcome.name for outcome in outcomes if ended(outcome)) + Counter(traffic.to_counts())
-        supersede(self.queue, message, sends, self.stop, counts)
+        supersede(self.queue, message, sends, self.stop, counts, changes(outcomes))
 
     def _split(self, message: TagMessage) -> None:
         """A worker did not survive this message: its images go on alone, so that none can harm another again."""
@@ -167,7 +168,8 @@ class Work:
         left = [ref for ref in refs if ref not in outcomes]
         logger.warning("%d of %d images of a message that came again go on alone", len(left), len(message.refs))
         sends = [Send(successor(message, (ref,)), SUSPECTS) for ref in left]
-        supersede(self.queue, message, sends, self.stop, Counter(one.name for one in outcomes.values()))
+        counts = Counter(one.name for one in outcomes.values())
+        supersede(self.queue, message, sends, self.stop, counts, changes(tuple(outcomes.values())))
 
     def _committed(self, ref: ImageRef, message: TagMessage) -> Outcome | None:
         try:
@@ -190,19 +192,32 @@ def ended(outcome: Outcome) -> bool:
     return outcome.committed or outcome.record.reason not in UNENDED
 
 
+def changes(outcomes: Sequence[Outcome]) -> tuple[Change, ...]:
+    """What is announced of outcomes: images whose records were written, found written, or removed.
+
+    Whoever finds a record may know it from a worker that wrote it, and died before it could announce it.
+    """
+    return tuple(
+        Change(outcome.record.generation, outcome.ref.bucket, outcome.ref.key)
+        for outcome in outcomes
+        if outcome.committed or outcome.record.reason == "vanished"
+    )
+
+
 def supersede(
     queue: Queue,
     message: TagMessage,
     sends: Sequence[Send],
     stop: threading.Event,
     counts: Mapping[str, int] | None = None,
+    changes: Sequence[Change] = (),
 ) -> None:
-    """Publish other messages in a message's place, then strike it, and count what ended of it.
+    """Publish other messages in a message's place, then strike it, and count and announce what ended of it.
 
     Raises `Unavailable` as `insist` does.
     """
     if message.run is not None:
-        insist(lambda: queue.succeed(message, sends, counts or {}), stop)
+        insist(lambda: queue.succeed(message, sends, counts or {}, changes), stop)
         return
     left = deque(sends)
 
@@ -215,7 +230,7 @@ def supersede(
                 queue.send(send.message, send.queue)
             # Not again when a later one fails: what was put off may be due, published and done by then.
             left.popleft()
-        queue.done(message)
+        queue.done(message, changes=changes)
 
     insist(publish, stop)
 

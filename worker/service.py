@@ -79,7 +79,7 @@ class WorkerService:
         self._started = time.time()
         self._id = uuid.uuid4().hex
         self._client = connect(settings)
-        self._queue = RedisQueue(app, self._client)
+        self._queue = RedisQueue(app, self._client, settings.changes_kept)
         library = self._library = open_library(settings)
         self._current = RecentCurrent(lambda: read_current(library.sidecars, library.layout))
         self._tally = Tally()

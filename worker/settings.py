@@ -96,6 +96,8 @@ class Settings(BaseSettings):
     """A message that takes longer is put back with what is left of it; at most a third of the visibility timeout."""
     grace_seconds: float = Field(20.0, ge=0)
     """After SIGTERM a worker goes on with what it has in hand for so long, then puts the rest back."""
+    changes_kept: int = Field(250_000, ge=0)
+    """Changes that are kept for feeds of search indexes, once there is one; 0: none are announced."""
     suspect_seconds: float = Field(300.0, gt=0)
     """An image in a process of its own that takes longer, less the store's time, is stopped, and has failed there."""
     http_host: str = "127.0.0.1"

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from tasks.errors import Unavailable, Vanished
+from tasks.feeding.changes import Change
 from tasks.messages import Send, TagMessage
 from tasks.records import Image, ImageRef, Record, Status, outcome_name
 from tests.worker.libraries import BUCKET, GENERATION, record
@@ -48,10 +49,14 @@ class Fleet:
     def put_off(self, message: TagMessage, queue: str, seconds: float) -> None:
         raise NotImplementedError
 
-    def done(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
+    def done(
+        self, message: TagMessage, counts: Mapping[str, int] | None = None, changes: Sequence[Change] = ()
+    ) -> None:
         raise NotImplementedError
 
-    def succeed(self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int]) -> None:
+    def succeed(
+        self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int], changes: Sequence[Change] = ()
+    ) -> None:
         raise NotImplementedError
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tasks.errors import Unavailable
+from tasks.feeding.changes import Change
 from tasks.messages import Send, TagMessage
 from tasks.records import ImageRef
 
@@ -17,6 +18,7 @@ class KeptQueue:
         self.deferred: list[tuple[TagMessage, str, float]] = []
         self.struck: list[str] = []
         self.counted: Counter[str] = Counter()
+        self.announced: list[Change] = []
         self.failures: Counter[tuple[str, str | None, str]] = Counter()
 
     def send(self, message: TagMessage, queue: str) -> None:
@@ -27,12 +29,17 @@ class KeptQueue:
         self._answer()
         self.deferred.append((message, queue, seconds))
 
-    def done(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
+    def done(
+        self, message: TagMessage, counts: Mapping[str, int] | None = None, changes: Sequence[Change] = ()
+    ) -> None:
         self._answer()
         self.struck.append(message.id)
         self.counted.update(counts or {})
+        self.announced += changes
 
-    def succeed(self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int]) -> None:
+    def succeed(
+        self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int], changes: Sequence[Change] = ()
+    ) -> None:
         self._answer()
         for one, queue, delay in sends:
             if delay:
@@ -41,6 +48,7 @@ class KeptQueue:
                 self.sent.append((one, queue))
         self.struck.append(message.id)
         self.counted.update(counts)
+        self.announced += changes
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:
         self._answer()

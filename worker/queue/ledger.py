@@ -19,7 +19,9 @@ from typing import cast
 
 from redis import Redis
 
+from tasks.feeding.changes import Change
 from tasks.messages import QUEUES, Send, TagMessage
+from worker.queue.changes import CHANGES, FIELD, encoded
 
 logger = logging.getLogger(__name__)
 
@@ -61,34 +63,63 @@ if publish == '1' then redis.call('ZADD', publishing, string.format('%.6f', now)
 return string.format('%.6f', now)
 """
 
-# Struck and counted in one step, so that a message that was delivered twice is counted once.
-_STRIKE = """
-for i = 3, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
-if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 or #ARGV == 2 then return end
-for i = 3, #ARGV, 2 do redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1]) end
-redis.call('EXPIRE', KEYS[2], ARGV[2])
+# Always, also of a message that was struck before: whoever did that may not have known what became of it.
+_ANNOUNCE = f"""
+local function announce(stream, kept, first, last)
+  for i = first, last do
+    redis.call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', kept, '*', '{FIELD}', ARGV[i])
+  end
+end
 """
+
+# Struck and counted in one step, so that a message that was delivered twice is counted once. What frees memory comes
+# first: a full Redis refuses nothing after it, and the rest takes less than striking gives. What may fail comes before
+# the entry is gone.
+_STRIKE = (
+    _ANNOUNCE
+    + """
+local messages, run, stream, publishing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local id, seconds, kept, changes = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+redis.call('ZREM', publishing, id)
+announce(stream, kept, 5, 4 + changes)
+for i = 5, #KEYS do redis.call('ZREM', KEYS[i], id) end
+if redis.call('HDEL', messages, id) == 0 or #ARGV == 4 + changes then return end
+for i = 5 + changes, #ARGV, 2 do redis.call('HINCRBY', run, ARGV[i], ARGV[i + 1]) end
+redis.call('EXPIRE', run, seconds)
+"""
+)
 
 # A message of a run gives way to what is left of it in one step, and only once: delivered twice, it would otherwise
 # leave two messages for one image, which would be counted twice.
-_SUCCEED = """
-local messages, run, publishing = KEYS[1], KEYS[2], KEYS[3]
-local id, seconds, counts = ARGV[1], ARGV[2], tonumber(ARGV[3])
-if redis.call('HEXISTS', messages, id) == 0 then return false end
+_SUCCEED = (
+    _ANNOUNCE
+    + """
+local messages, run, stream, publishing = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local id, seconds, kept, changes, counts = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local counted = 6 + changes
+local sends = counted + 2 * counts
+if redis.call('HEXISTS', messages, id) == 0 then
+  redis.call('ZREM', publishing, id)
+  announce(stream, kept, 6, counted - 1)
+  return false
+end
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-for i = 4 + 2 * counts, #ARGV, 4 do
+for i = sends, #ARGV, 4 do
   local place, delay = KEYS[tonumber(ARGV[i + 2])], tonumber(ARGV[i + 3])
   redis.call('ZADD', place, string.format('%.6f', now + delay), ARGV[i])
   redis.call('HSET', messages, ARGV[i], ARGV[i + 1])
   if delay == 0 then redis.call('ZADD', publishing, string.format('%.6f', now), ARGV[i]) end
 end
-for i = 3, #KEYS do redis.call('ZREM', KEYS[i], id) end
+redis.call('ZREM', publishing, id)
+announce(stream, kept, 6, counted - 1)
+for i = 5, #KEYS do redis.call('ZREM', KEYS[i], id) end
 redis.call('HDEL', messages, id)
-for i = 4, 3 + 2 * counts, 2 do redis.call('HINCRBY', run, ARGV[i], ARGV[i + 1]) end
+for i = counted, sends - 1, 2 do redis.call('HINCRBY', run, ARGV[i], ARGV[i + 1]) end
 redis.call('EXPIRE', run, seconds)
 return string.format('%.6f', now)
 """
+)
 
 
 @dataclass(frozen=True)
@@ -106,10 +137,13 @@ class Entry:
 
 
 class Ledger:
-    """The ledger's keys on one client. Methods raise what redis-py raises; callers map it."""
+    """The ledger's keys on one client. Methods raise what redis-py raises; callers map it.
 
-    def __init__(self, client: Redis) -> None:
-        self._client = client
+    `kept` is how many entries the change stream keeps; with 0 nothing is announced.
+    """
+
+    def __init__(self, client: Redis, kept: int = 0) -> None:
+        self._client, self._kept = client, kept
         self._enter = client.register_script(_ENTER)
         self._strike = client.register_script(_STRIKE)
         self._succeed = client.register_script(_SUCCEED)
@@ -133,19 +167,28 @@ class Ledger:
         """
         self._put(message, queue, DEFERRED, seconds, condition="there" if message.run else "")
 
-    def strike(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
-        """Remove a message, and add to its run's counts; one that is not there does no harm, and counts nothing."""
-        keys = [MESSAGES, run_key(message.run or ""), PUBLISHING, *PLACES]
-        counted = [text for name, count in (counts or {}).items() for text in (name, str(count))]
-        self._strike(keys=keys, args=[message.id, RUN_SECONDS, *(counted if message.run else ())])
+    def strike(
+        self, message: TagMessage, counts: Mapping[str, int] | None = None, changes: Sequence[Change] = ()
+    ) -> None:
+        """Remove a message, announce changes, and add to its run's counts.
 
-    def succeed(self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int]) -> float | None:
-        """Enter messages in the place of one of a run, and add to its run's counts; returns the time.
-
-        `None` if it was struck before; then nothing happens. What is to be published at once is noted as not published.
+        One that is not there does no harm, and counts nothing.
         """
-        keys = [MESSAGES, run_key(message.run or ""), PUBLISHING, *PLACES]
-        args: list[str | float] = [message.id, RUN_SECONDS, len(counts)]
+        counted = [text for name, count in (counts or {}).items() for text in (name, str(count))]
+        announced = self._announced(changes)
+        args = [message.id, RUN_SECONDS, self._kept, len(announced), *announced, *(counted if message.run else ())]
+        self._strike(keys=_keys(message), args=args)
+
+    def succeed(
+        self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int], changes: Sequence[Change] = ()
+    ) -> float | None:
+        """Enter messages in the place of one of a run, announce, and add to its run's counts; returns the time.
+
+        `None` if it was struck before; then changes are announced, and nothing else happens. What is to be published at
+        once is noted as not published.
+        """
+        keys, announced = _keys(message), self._announced(changes)
+        args: list[str | float] = [message.id, RUN_SECONDS, self._kept, len(announced), len(counts), *announced]
         for count in counts.items():
             args += count
         for send in sends:
@@ -184,6 +227,9 @@ class Ledger:
         now = self._enter(keys=keys, args=[message.id, body, seconds, condition, publish])
         return None if now is None else float(now)
 
+    def _announced(self, changes: Sequence[Change]) -> list[str]:
+        return [encoded(change) for change in changes] if self._kept else []
+
     def _entries(self, key: str, until: float, limit: int) -> list[Entry]:
         found = self._client.zrange(key, "-inf", until, byscore=True, offset=0, num=limit, withscores=True)
         # redis-py cannot say that a client that decodes gives strings.
@@ -204,6 +250,11 @@ class Ledger:
                 logger.warning("an entry of the ledger is left aside: %s", error, extra={"message_id": name})
                 self._client.zadd(key, {name: self.now() + ASIDE_SECONDS}, xx=True)
         return entries
+
+
+def _keys(message: TagMessage) -> list[str]:
+    """Those that striking a message may change."""
+    return [MESSAGES, run_key(message.run or ""), CHANGES, PUBLISHING, *PLACES]
 
 
 def run_key(run: str) -> str:

@@ -9,6 +9,7 @@ from celery import Celery
 from redis import Redis
 from redis.exceptions import RedisError
 
+from tasks.feeding.changes import Change
 from tasks.messages import QUEUES, SENT, SUSPECT_TASK, SUSPECTS, TASK, Send, TagMessage
 from tasks.records import ImageRef
 from worker.queue.connection import redis_errors
@@ -34,12 +35,13 @@ class RedisQueue:
     Args:
         sender: publishes; from `make_sender`, or a worker's own application.
         client: from `connect`, on the same broker.
+        changes_kept: entries that the change stream keeps, or some more; 0: nothing is announced.
     """
 
-    def __init__(self, sender: Celery, client: Redis) -> None:
+    def __init__(self, sender: Celery, client: Redis, changes_kept: int = 0) -> None:
         self._sender = sender
         self._client = client
-        self._ledger = Ledger(client)
+        self._ledger = Ledger(client, changes_kept)
         self._count = client.register_script(_COUNT)
 
     def send(self, message: TagMessage, queue: str) -> None:
@@ -67,13 +69,20 @@ class RedisQueue:
         with redis_errors("a message could not be put off"):
             self._ledger.defer(message, queue, seconds)
 
-    def done(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
-        """Strike a message, published or put off, and add to its run's counts. Raises `Unavailable`."""
-        with redis_errors("a message could not be struck from the ledger"):
-            self._ledger.strike(message, counts or {})
+    def done(
+        self, message: TagMessage, counts: Mapping[str, int] | None = None, changes: Sequence[Change] = ()
+    ) -> None:
+        """Strike a message, published or put off, announce changes and add to its run's counts, in one step.
 
-    def succeed(self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int]) -> None:
-        """Enter messages in the place of one of a run, strike it and count, in one step; then publish them.
+        Raises `Unavailable`: nothing happened, or all of it.
+        """
+        with redis_errors("a message could not be struck from the ledger"):
+            self._ledger.strike(message, counts or {}, changes)
+
+    def succeed(
+        self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int], changes: Sequence[Change] = ()
+    ) -> None:
+        """Enter messages in the place of one of a run, strike it, announce and count, in one step; then publish them.
 
         Raises:
             Unavailable: nothing happened, or all is entered and a sweeper will publish it. May be repeated.
@@ -81,7 +90,7 @@ class RedisQueue:
         for send in sends:
             _check(send.queue)
         with redis_errors("a message could not be passed on"):
-            entered = self._ledger.succeed(message, sends, counts)
+            entered = self._ledger.succeed(message, sends, counts, changes)
             for send in sends:
                 if not send.delay:
                     self._publish(send.message, send.queue, entered)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tasks.errors import Unavailable
+from tasks.feeding.changes import Change
 from tasks.generations.pointer import Current
 from tasks.layout import Layout
 from tasks.messages import Send, TagMessage
@@ -33,10 +34,14 @@ class Remembered:
     def put_off(self, message: TagMessage, queue: str, seconds: float) -> None:
         raise NotImplementedError
 
-    def done(self, message: TagMessage, counts: Mapping[str, int] | None = None) -> None:
+    def done(
+        self, message: TagMessage, counts: Mapping[str, int] | None = None, changes: Sequence[Change] = ()
+    ) -> None:
         raise NotImplementedError
 
-    def succeed(self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int]) -> None:
+    def succeed(
+        self, message: TagMessage, sends: Sequence[Send], counts: Mapping[str, int], changes: Sequence[Change] = ()
+    ) -> None:
         raise NotImplementedError
 
     def count_failure(self, ref: ImageRef, generation: str) -> int:
