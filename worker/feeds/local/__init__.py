@@ -1,1 +1,1 @@
-"""The embedded index: SQLite keeps the documents, tantivy their words, usearch their vectors."""
+"""The embedded index: documents in SQLite, their words in tantivy, their vectors in usearch (decision 0012)."""
