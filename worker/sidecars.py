@@ -9,6 +9,7 @@ from typing import Literal
 from tasks.errors import ConfigurationError, Rejected, Replaced, Unavailable, Vanished
 from tasks.generations.pointer import read_current
 from tasks.published import Human, Published, published
+from tasks.recorded import parse_record, read_decided
 from tasks.records import ImageRef, Record
 from worker.library import Library
 from worker.storage.local import LocalStore
@@ -99,23 +100,6 @@ def serving(library: Library) -> str:
     return current
 
 
-def read_human(library: Library, ref: ImageRef) -> Human | None:
-    """What people decided about an image, if anything.
-
-    Raises:
-        ValueError: naming the document, where it cannot be understood.
-        Unavailable: the store does not answer.
-    """
-    path = library.layout.human(ref)
-    found = library.sidecars.read(path)
-    if found is None:
-        return None
-    try:
-        return Human.from_json(found[0])
-    except ValueError as error:
-        raise ValueError(f"{path}: what people decided cannot be read: {error}") from error
-
-
 @dataclass(frozen=True)
 class _Reader:
     """Reads one sidecar, whatever state it is in; `decided` are the keys of images that people decided about."""
@@ -140,9 +124,12 @@ class _Reader:
         found = self.library.sidecars.read(path)
         if found is None:
             return None
-        record = _parse(path, found[0], ref)
-        human = read_human(self.library, ref) if ref.key in self.decided else None
-        return Sidecar(record, path, found[1], human, self._source(record) if self.check_source else "not asked")
+        record = parse_record(path, found[0], ref)
+        decided = None
+        if ref.key in self.decided:
+            decided = read_decided(self.library.sidecars, self.library.layout, ref)
+        source = self._source(record) if self.check_source else "not asked"
+        return Sidecar(record, path, found[1], decided and decided.human, source)
 
     def _source(self, record: Record) -> Source:
         try:
@@ -152,16 +139,6 @@ class _Reader:
         except Vanished:
             return "vanished"
         return "same"
-
-
-def _parse(path: str, data: bytes, ref: ImageRef) -> Record:
-    try:
-        record = Record.from_json(data)
-    except ValueError as error:
-        raise ValueError(f"{path}: it is no record: {error}") from error
-    if (record.image.bucket, record.image.key) != (ref.bucket, ref.key):
-        raise ValueError(f"{path}: it speaks of another image, {record.image.key!r} in {record.image.bucket!r}")
-    return record
 
 
 def _decided(library: Library) -> Iterator[str]:

@@ -5,9 +5,9 @@ Both sides come in their stores' own order. A record's key is its image's with a
 order of their records. A listing out of order is an error, because keys would be taken for missing or orphaned.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import merge as merge_sorted
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from tasks.errors import ConfigurationError, StockmetaError, Unavailable
 from tasks.layout import SUFFIX
@@ -17,8 +17,10 @@ from tasks.ports import Stat
 Side = Literal["done", "failed", "stored"]
 SIDES: tuple[Side, ...] = ("done", "failed", "stored")
 
+Row = TypeVar("Row")
+
 Entry = tuple[str, int, Stat]
-"""What to sort by, 0 for an image or the place of the record's kind in `SIDES` from 1, and the object."""
+"""What to sort by, 0 for an image or the place of the record's listing from 1, and the object."""
 
 
 class Found(NamedTuple):
@@ -68,22 +70,38 @@ def merge(images: Listing, records: Mapping[Side, Listing], order: Order) -> Ite
         Unavailable: a listing gives a key twice; and whatever a listing raises. What was found until then is true all
             the same.
     """
-    sides = [_images(images, order)]
-    sides += [_records(listing, order, 1 + SIDES.index(side)) for side, listing in records.items()]
-    begin = {side: len(listing.prefix) for side, listing in records.items()}
-    cuts = [0, *(begin.get(side, 0) for side in SIDES)]
-    row: list[Stat | None] = [None] * (1 + len(SIDES))
+    return align(images, [records.get(side) for side in SIDES], order, Found)
+
+
+def align(plain: Listing, suffixed: Sequence[Listing | None], order: Order, make: Callable[..., Row]) -> Iterator[Row]:
+    """Listings under one another: those of objects by their keys, and those of what has `.json` after the same keys.
+
+    Args:
+        plain: of keys as they are.
+        suffixed: the others; `None` keeps the place of one that is left out.
+        order: in which all of them are.
+        make: makes a row of the key and of what each listing has of it, `plain` first.
+
+    Raises:
+        ConfigurationError: as `merge` does; and `Unavailable`.
+    """
+    present = [(which, listing) for which, listing in enumerate(suffixed, 1) if listing is not None]
+    sides = [_images(plain, order), *(_records(listing, order, which) for which, listing in present)]
+    cuts = [0] * (1 + len(suffixed))
+    for which, listing in present:
+        cuts[which] = len(listing.prefix)
+    row: list[Stat | None] = [None] * len(cuts)
     key = current = ""
     for sort, which, stat in merge_sorted(*sides):
         if sort != current:
             if current:
-                yield Found(key, *row)
+                yield make(key, *row)
                 row = [None] * len(row)
             current = sort
             key = stat.key[cuts[which] : -len(SUFFIX)] if which else stat.key
         row[which] = stat
     if current:
-        yield Found(key, *row)
+        yield make(key, *row)
 
 
 def _images(listing: Listing, order: Order) -> Iterator[Entry]:
