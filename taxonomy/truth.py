@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -63,6 +63,11 @@ class Lexicon:
                     concept = vocabulary.concepts[vocabulary.index[identifier]]
                     for label in labels:
                         self._words.setdefault(folded(label), {})[identifier] = concept
+
+    @property
+    def terms(self) -> Collection[str]:
+        """All that is known, in every language, `folded`."""
+        return self._words.keys()
 
     def find(self, term: str) -> tuple[Concept, ...]:
         """All concepts that the term may mean; none where no form of it is known."""
