@@ -83,6 +83,15 @@ class Settings(BaseSettings):
     s3_order: Literal["auto", "bytes", "path"] = "auto"
     """In which order the store lists keys: Amazon's by `bytes`, SeaweedFS by `path` component; auto: by its name."""
 
+    opensearch_url: str = "http://localhost:9200"
+    """OpenSearch for `feed opensearch` and searches in it; without a name or password, which are the next two."""
+    opensearch_user: str | None = None
+    """User there; default: none is given."""
+    opensearch_password: SecretStr | None = None
+    """That user's password."""
+    opensearch_ca: Path | None = None
+    """Certificates that OpenSearch's own is signed by, PEM; default: those that the system trusts."""
+
     price_put: float = Field(0.005, ge=0)
     """US dollars for 1,000 PUT or LIST requests, for reports and estimates; default: S3 Standard in us-east-1."""
     price_get: float = Field(0.0004, ge=0)

@@ -1,0 +1,318 @@
+"""The sink and the index against osmem-server: an index that is kept, listed, served and begun anew."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from osmem_server import OsmemServer
+
+from tasks.errors import ConfigurationError, Unavailable
+from tasks.feeding.document import document_id
+from tasks.feeding.ports import Delivered, Indexed, Put, Remove
+from tests.integration.opensearch_stage import Stage, counting, running, staged
+from tests.worker.feeds.opensearch.indexed_documents import BUCKET, GENERATION, document, full
+from worker.feeds.opensearch import listing
+from worker.feeds.opensearch.sink import OpenSearchSink
+from worker.feeds.opensearch.source import FIELDS, from_source
+
+OTHER = "ba9876543210"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OsmemServer]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def stage(server: OsmemServer) -> Iterator[Stage]:
+    with staged(server) as stage:
+        yield stage
+
+
+@pytest.fixture
+def sink(stage: Stage) -> Iterator[OpenSearchSink]:
+    sink = stage.sink()
+    yield sink
+    sink.close()
+
+
+def test_a_document_is_put_found_listed_and_removed(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    assert index.generation == GENERATION and not index.complete
+    assert index.deliver([Put(full("a.jpg", 7)), Put(document("b.jpg", 8))]) == Delivered(put=2)
+    # As of now, and not of the last refresh.
+    assert index.indexed(["a.jpg", "b.jpg", "c.jpg"]) == {
+        "a.jpg": Indexed("a.jpg", "1:etag-7", 7),
+        "b.jpg": Indexed("b.jpg", "1:etag-8", 8),
+    }
+    assert index.deliver([Remove("a.jpg", 8), Remove("c.jpg", 5)]) == Delivered(removed=1)
+    assert list(index.listed()) == [Indexed("b.jpg", "1:etag-8", 8)]
+
+
+def test_what_is_as_new_or_newer_is_not_replaced(sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    index.deliver([Put(document("a.jpg", 7))])
+    assert index.deliver([Put(document("a.jpg", 7, tag="else"))]) == Delivered(outrun=("a.jpg",))
+    assert index.deliver([Put(document("a.jpg", 6))]) == Delivered(outrun=("a.jpg",))
+    assert index.deliver([Remove("a.jpg", 7)]) == Delivered(outrun=("a.jpg",))
+    assert index.indexed(["a.jpg"])["a.jpg"].tag == "1:etag-7"
+
+
+def test_a_removed_document_stays_removed_when_an_older_one_arrives_late(sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    index.deliver([Remove("never-seen.jpg", 100)])
+    assert index.deliver([Put(document("never-seen.jpg", 99))]) == Delivered(outrun=("never-seen.jpg",))
+    assert index.deliver([Put(document("never-seen.jpg", 101))]) == Delivered(put=1)
+
+
+def test_a_forced_document_is_written_whatever_the_index_has(sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    index.deliver([Put(document("a.jpg", 70))])
+    assert index.deliver([Put(document("a.jpg", 7), forced=True)]) == Delivered(put=1)
+    indexed = index.indexed(["a.jpg"])["a.jpg"]
+    assert indexed.tag == "1:etag-7" and indexed.version > 70
+    # Whatever comes later has a greater version than what the index counted up to.
+    assert index.deliver([Put(document("a.jpg", 1_700_000_000_000_000))]) == Delivered(put=1)
+
+
+def test_every_field_comes_back_as_it_was(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    put = full("숲/강아지 1.jpg")
+    index.deliver([Put(put)])
+    source = stage.ask("GET", f"/{index.name}/_doc/{put.id}?_source_includes={','.join(FIELDS)}")["_source"]
+    assert from_source(source) == put
+
+
+def test_keys_are_listed_in_the_order_of_their_bytes(sink: OpenSearchSink) -> None:
+    keys = ["a b.jpg", "a/b.jpg", "a-b.jpg", "A.jpg", "é.jpg", "한.jpg", "\uffee.jpg", "😀.jpg", "~.jpg", 'q"\\n.jpg']
+    index = sink.open(GENERATION)
+    index.deliver([Put(document(key)) for key in keys])
+    assert [indexed.key for indexed in index.listed()] == sorted(keys, key=str.encode)
+
+
+def test_a_listing_in_pages_has_each_document_once_as_of_its_beginning(
+    sink: OpenSearchSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "PAGE", 3)
+    index = sink.open(GENERATION)
+    keys = [f"{n:02}.jpg" for n in range(10)]
+    index.deliver([Put(document(key)) for key in keys])
+    listed = listing.listed(index._client, index.name, index._engine, page=3)
+    seen = [next(listed).key]
+    index.deliver([Put(document("05b.jpg")), Remove("07.jpg", 9)])
+    index.commit()
+    assert seen + [indexed.key for indexed in listed] == keys
+
+
+def test_a_listing_goes_on_when_its_point_in_time_is_over(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    keys = [f"{n:02}.jpg" for n in range(10)]
+    index.deliver([Put(document(key)) for key in keys])
+    listed = listing.listed(index._client, index.name, index._engine, page=3)
+    seen = [next(listed).key]
+    stage.ask("DELETE", "/_search/point_in_time/_all")
+    assert seen + [indexed.key for indexed in listed] == keys
+
+
+def test_complete_is_kept_across_processes(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    again = stage.sink().open(GENERATION)
+    assert not again.complete
+    index.completed()
+    assert index.complete and again.complete and stage.sink().open(GENERATION).complete
+    assert again.name == index.name
+
+
+def test_the_mapping_is_strict_and_what_was_not_asked_for_is_refused(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    mappings = stage.ask("GET", f"/{index.name}/_mapping")[index.name]["mappings"]
+    assert mappings["dynamic"] == "strict"
+    settings = stage.ask("GET", f"/{index.name}/_settings")[index.name]["settings"]["index"]
+    assert settings["gc_deletes"] == "1h"
+    # Languages are not known beforehand: each gets its own field of text.
+    index.deliver([Put(full("a.jpg"))])
+    labels = stage.ask("GET", f"/{index.name}/_mapping")[index.name]["mappings"]["properties"]["labels"]
+    assert set(labels["properties"]) == {"en", "ko", "de"} and labels["properties"]["de"]["type"] == "text"
+
+
+def test_generations_have_indices_of_their_own_and_searches_change_over_in_one_request(
+    stage: Stage, sink: OpenSearchSink
+) -> None:
+    assert sink.serving() is None
+    first, second = sink.open(GENERATION), sink.open(OTHER)
+    sink.serve(first)
+    assert sink.serving() == GENERATION
+    seen, rule = counting("POST /_aliases")
+    with stage.proxy.rule(rule):
+        sink.serve(second)
+    assert len(seen) == 1 and sink.serving() == OTHER
+    assert list(stage.ask("GET", f"/_alias/{stage.alias}")) == [second.name]
+    # To go back to.
+    sink.serve(first)
+    assert sink.serving() == GENERATION
+
+
+def test_one_that_is_begun_anew_replaces_the_one_in_use_when_it_serves(stage: Stage, sink: OpenSearchSink) -> None:
+    old = sink.open(GENERATION)
+    old.deliver([Put(document("a.jpg"))])
+    old.completed()
+    sink.serve(old)
+    interrupted = sink.open(GENERATION, anew=True)
+    anew = sink.open(GENERATION, anew=True)
+    assert len({old.name, interrupted.name, anew.name}) == 3
+    assert not list(anew.listed()) and not anew.complete and old.complete
+    # Until then a feed goes on with the one in use, whatever was begun beside it.
+    assert sink.open(GENERATION).name == old.name
+    sink.serve(anew)
+    assert set(stage.ask("GET", f"/{stage.alias}-{GENERATION}-*/_mapping")) == {anew.name}
+    assert sink.open(GENERATION).name == anew.name
+    with pytest.raises(Unavailable):
+        old.deliver([Put(document("a.jpg", 2))])
+
+
+def test_an_index_that_was_deleted_does_not_come_back_by_itself(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    stage.ask("DELETE", f"/{index.name}")
+    with pytest.raises(Unavailable, match="no such index"):
+        index.deliver([Put(document("a.jpg"))])
+    with pytest.raises(Unavailable):
+        index.indexed(["a.jpg"])
+    with pytest.raises(Unavailable):
+        list(index.listed())
+    with pytest.raises(Unavailable):
+        index.commit()
+    assert stage.ask("GET", f"/{stage.alias}-{GENERATION}-*/_mapping") == {}
+    assert sink.open(GENERATION).deliver([Put(document("a.jpg"))]) == Delivered(put=1)
+
+
+def test_an_index_named_like_the_alias_is_never_touched(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    stage.ask("PUT", f"/{stage.alias}")
+    with pytest.raises(ConfigurationError, match="has to be free for the alias"):
+        sink.serve(index)
+    with pytest.raises(ConfigurationError, match="has to be free for the alias"):
+        sink.open(GENERATION)
+    assert stage.alias in stage.ask("GET", f"/{stage.alias}")
+
+
+def test_the_index_of_another_library_is_never_written(stage: Stage, sink: OpenSearchSink) -> None:
+    sink.open(GENERATION)
+    other = stage.sink(bucket="another")
+    with pytest.raises(ConfigurationError, match=f"holds the library {BUCKET}/"):
+        other.open(GENERATION)
+    other.close()
+
+
+def test_an_index_of_another_version_is_to_be_filled_anew(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    meta = stage.ask("GET", f"/{index.name}/_mapping")[index.name]["mappings"]["_meta"]
+    meta["stockmeta"]["mapping"] = 0
+    stage.ask("PUT", f"/{index.name}/_mapping", {"_meta": meta})
+    with pytest.raises(ConfigurationError, match="--full"):
+        sink.open(GENERATION)
+    anew = sink.open(GENERATION, anew=True)
+    anew.deliver([Put(document("a.jpg"))])
+    sink.serve(anew)
+    assert sink.open(GENERATION).name == anew.name
+
+
+def test_an_operators_template_comes_first(stage: Stage, sink: OpenSearchSink) -> None:
+    sink.open(GENERATION)
+    (ours,) = stage.ask("GET", f"/_index_template/{stage.alias}")["index_templates"]
+    theirs = ours["index_template"] | {"priority": 1000}
+    theirs["template"]["settings"]["index"]["number_of_replicas"] = "3"
+    stage.ask("PUT", f"/_index_template/{stage.alias}-own", theirs)
+    anew = sink.open(GENERATION, anew=True)
+    settings = stage.ask("GET", f"/{anew.name}/_settings")[anew.name]["settings"]["index"]
+    assert settings["number_of_replicas"] == "3"
+
+
+def test_a_template_that_lacks_what_is_needed_is_told(stage: Stage, sink: OpenSearchSink) -> None:
+    theirs = {"index_patterns": [f"{stage.alias}-*"], "priority": 1000, "template": {}}
+    stage.ask("PUT", f"/_index_template/{stage.alias}-own", theirs)
+    with pytest.raises(ConfigurationError, match="key, tag, concepts"):
+        sink.open(GENERATION)
+
+
+def test_names_that_begin_alike_have_templates_of_their_own(stage: Stage) -> None:
+    short, long = stage.sink(), stage.sink(alias=f"{stage.alias}-2024")
+    short.open(GENERATION)
+    assert long.open(GENERATION).deliver([Put(document("a.jpg"))]) == Delivered(put=1)
+    assert not list(short.open(GENERATION).listed())
+    short.close()
+    long.close()
+
+
+def test_bulks_are_bounded_in_operations_and_in_bytes(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    seen, rule = counting()
+    with stage.proxy.rule(rule):
+        index.deliver([Put(document(f"{n}.jpg")) for n in range(1001)])
+        assert len(seen) == 3
+        index.deliver([Put(document(f"{n}.jpg", 2, caption="x" * (1 << 20))) for n in range(12)])
+        assert len(seen) == 3 + 3
+    assert len(list(index.listed())) == 1001
+
+
+def test_of_a_bad_document_only_it_is_refused_and_its_letter_stays_until_it_is_taken(
+    stage: Stage, sink: OpenSearchSink
+) -> None:
+    index = sink.open(GENERATION)
+    delivered = index.deliver(
+        [Put(document("a.jpg")), Put(document("bad.jpg", width=3_000_000_000)), Put(document("c.jpg"))]
+    )
+    assert delivered.put == 2
+    (refused,) = delivered.refused
+    assert refused.key == "bad.jpg" and refused.kind == "mapper_parsing_exception" and "width" in refused.reason
+    assert set(index.indexed(["a.jpg", "bad.jpg", "c.jpg"])) == {"a.jpg", "c.jpg"}
+    letter = stage.letters()["bad.jpg"]
+    assert letter["id"] == document_id(BUCKET, "bad.jpg") and letter["generation"] == GENERATION
+    assert letter["tag"] == "1:etag-1" and letter["reason"] == refused.reason and letter["at"].endswith("Z")
+    index.commit()
+    index.deliver([Put(document("bad.jpg", 2))])
+    assert not stage.letters()
+
+
+def test_a_letter_goes_with_its_image(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    index.deliver([Put(document("bad.jpg", created_at="yesterday"))])
+    assert set(stage.letters()) == {"bad.jpg"}
+    assert index.deliver([Remove("bad.jpg", 5)]) == Delivered()
+    assert not stage.letters()
+
+
+def test_a_letter_of_another_process_goes_after_the_next_comparison(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    index.commit()
+    other = stage.sink()
+    refusing = other.open(GENERATION)
+    refusing.deliver([Put(document("gone.jpg", width=1 << 40)), Put(document("still.jpg", width=1 << 40))])
+    stage.letters()
+    assert not list(index.listed())
+    index.deliver([Put(document("still.jpg", width=1 << 40))])
+    index.completed()
+    assert set(stage.letters()) == {"still.jpg"}
+    other.close()
+
+
+def test_text_that_is_none_is_refused_before_it_is_sent(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    delivered = index.deliver([Put(document("a.jpg", title="half \ud800")), Put(document("b.jpg"))])
+    assert delivered.put == 1 and delivered.refused[0].key == "a.jpg"
+    assert set(stage.letters()) == {"a.jpg"}
+
+
+def test_letters_of_two_generations_do_not_mix(stage: Stage, sink: OpenSearchSink) -> None:
+    one, two = sink.open(GENERATION), sink.open(OTHER)
+    one.deliver([Put(document("bad.jpg", width=1 << 40))])
+    two.deliver([Put(document("bad.jpg"))])
+    assert stage.letters()["bad.jpg"]["generation"] == GENERATION
+
+
+def test_requests_are_compressed(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    seen, rule = counting()
+    with stage.proxy.rule(rule):
+        index.deliver([Put(document("a.jpg"))])
+    assert b"content-encoding: gzip" in seen[0].lower() and json.dumps("a.jpg").encode() not in seen[0]

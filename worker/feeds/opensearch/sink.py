@@ -1,0 +1,175 @@
+"""OpenSearch as a sink: finds, makes, serves and removes indices."""
+
+from typing import Any
+
+from tasks.errors import ConfigurationError
+from tasks.feeding.document import VERSION
+from tasks.feeding.ports import Index
+from worker.feeds.opensearch import names
+from worker.feeds.opensearch.access import Access, Patience
+from worker.feeds.opensearch.client import Client
+from worker.feeds.opensearch.index import OpenSearchIndex
+from worker.feeds.opensearch.letters import Letters
+from worker.feeds.opensearch.mapping import (
+    MAPPING,
+    META,
+    REQUIRED,
+    Engine,
+    engine,
+    letters_template,
+    meta,
+    template,
+)
+
+ANEW = "run `stockmeta feed opensearch LIBRARY --full`, which fills a new one beside it"
+
+
+class OpenSearchSink:
+    """`tasks.feeding.ports.Sink` over one cluster, for one library.
+
+    Args:
+        access: the cluster, and who we are there.
+        bucket: of the library; `prefix` too.
+        alias: what searches use, and how names of indices begin; by default made of bucket and prefix.
+        patience: how long the cluster is waited for.
+
+    Raises:
+        ConfigurationError: the alias is no name for an index, or opensearch-py is not installed.
+    """
+
+    def __init__(
+        self, access: Access, bucket: str, prefix: str = "", alias: str | None = None, patience: Patience | None = None
+    ) -> None:
+        self.alias = names.checked(alias or names.default_name(bucket, prefix))
+        self.name = f"opensearch:{self.alias}"
+        self._bucket, self._prefix = bucket, prefix
+        self._client = Client(access, patience)
+        self._known: Engine | None = None
+
+    def open(self, generation: str, *, anew: bool = False) -> OpenSearchIndex:
+        """See `Sink`."""
+        self._refuse_foreign_name()
+        found = self._found(generation)
+        name = None if anew else self._chosen(found)
+        if name is None:
+            number = max((names.number_of(each, self.alias, generation) or 0 for each in found), default=0) + 1
+            name = names.index_name(self.alias, generation, number)
+            self._make(name, generation)
+            found = self._found(generation)
+        self._make_letters()
+        mappings = found[name]
+        self._check(name, mappings)
+        letters = Letters(self._client, self.alias, self._bucket, generation)
+        letters.look()
+        return OpenSearchIndex(self._client, self._engine(), name, mappings, letters)
+
+    def serving(self) -> str | None:
+        """See `Sink`."""
+        served = self._served()
+        if not served:
+            return None
+        answer = self._client.need("GET", f"/{served[0]}/_mapping")
+        about = answer[served[0]]["mappings"].get("_meta", {}).get(META)
+        return str(about["generation"]) if about else None
+
+    def serve(self, index: Index) -> None:
+        """See `Sink`. Indices of other generations stay, to go back to; those of this one that are older go."""
+        assert isinstance(index, OpenSearchIndex)
+        self._refuse_foreign_name()
+        others = [{"remove": {"index": each, "alias": self.alias}} for each in self._served() if each != index.name]
+        add = {"add": {"index": index.name, "alias": self.alias}}
+        self._client.need("POST", "/_aliases", {"actions": [*others, add]})
+        ours = names.number_of(index.name, self.alias, index.generation) or 0
+        for each in self._found(index.generation):
+            if (names.number_of(each, self.alias, index.generation) or 0) < ours:
+                self._client.ask("DELETE", f"/{each}", tolerate=(404,))
+
+    def close(self) -> None:
+        """See `Sink`."""
+        self._client.close()
+
+    def _engine(self) -> Engine:
+        if self._known is None:
+            root = self._client.need("GET", "/")
+            plugins = self._client.need("GET", "/_cat/plugins", format="json")
+            self._known = engine(root, plugins.get("rows", []))
+        return self._known
+
+    def _found(self, generation: str) -> dict[str, dict[str, Any]]:
+        """Mappings of the indices of a generation, by name."""
+        pattern = f"/{self.alias}-{generation}-*/_mapping"
+        answer = self._client.get(pattern, allow_no_indices="true", ignore_unavailable="true") or {}
+        return {
+            name: each["mappings"]
+            for name, each in answer.items()
+            if names.number_of(name, self.alias, generation) is not None
+        }
+
+    def _chosen(self, found: dict[str, dict[str, Any]]) -> str | None:
+        """The one that serves; else the newest that was filled once; else the newest."""
+        if not found:
+            return None
+        served = set(self._served())
+
+        def preference(name: str) -> tuple[bool, bool, int]:
+            about = found[name].get("_meta", {}).get(META, {})
+            return name in served, bool(about.get("complete")), int(name.rpartition("-")[2])
+
+        return max(found, key=preference)
+
+    def _served(self) -> list[str]:
+        """Indices that have the alias: one, or none."""
+        return sorted(self._client.get(f"/_alias/{self.alias}") or {})
+
+    def _make(self, name: str, generation: str) -> None:
+        known = self._engine()
+        self._client.need("PUT", f"/_index_template/{self.alias}", template(self.alias, known))
+        about = meta(self._bucket, self._prefix, generation, vectors=known.knn)
+        self._put_index(name, {"mappings": {"_meta": about}})
+
+    def _make_letters(self) -> None:
+        name = names.dead_letters(self.alias)
+        if self._client.get(f"/{name}/_mapping") is None:
+            self._client.need("PUT", f"/_index_template/{name}", letters_template(self.alias))
+            self._put_index(name, {})
+
+    def _put_index(self, name: str, body: dict[str, Any]) -> None:
+        # Where the answer to an earlier try was lost, or another process was first, it is there already.
+        there = ("resource_already_exists_exception",)
+        self._client.ask("PUT", f"/{name}", {**body, "aliases": {names.writes(name): {}}}, tolerate=there)
+
+    def _refuse_foreign_name(self) -> None:
+        # An alias answers with the indices behind it, an index with itself.
+        if self.alias in (self._client.get(f"/{self.alias}/_mapping") or {}):
+            raise ConfigurationError(
+                f"{self.alias!r} is an index of the cluster, and has to be free for the alias that searches use: "
+                "remove that index, or choose another name"
+            )
+
+    def _check(self, name: str, mappings: dict[str, Any]) -> None:
+        """Whether this index can be fed by us. Raises `ConfigurationError`."""
+        about = mappings.get("_meta", {}).get(META)
+        if about is None:
+            raise ConfigurationError(f"the index {name} is none of stockmeta's; remove it, or choose another name")
+        if (about["bucket"], about["prefix"]) != (self._bucket, self._prefix):
+            raise ConfigurationError(
+                f"the index {name} holds the library {about['bucket']}/{about['prefix']}; choose another name for "
+                "this one"
+            )
+        if (about["document"], about["mapping"]) != (VERSION, MAPPING):
+            raise ConfigurationError(
+                f"the index {name} was made by another version of stockmeta (documents {about['document']}, mapping "
+                f"{about['mapping']}; this one has {VERSION} and {MAPPING}): {ANEW}"
+            )
+        properties = mappings.get("properties", {})
+        wrong = [
+            field
+            for field, kind in REQUIRED.items()
+            # A mapping says nothing of the type of objects.
+            if properties.get(field, {}).get("type", "object") != kind or field not in properties
+        ]
+        if wrong:
+            raise ConfigurationError(
+                f"the index {name} lacks what a feed needs ({', '.join(wrong)}): a template of a higher priority has "
+                f"to keep these fields of {self.alias}'s; then {ANEW}"
+            )
