@@ -6,8 +6,10 @@ from tasks.feeding.document import Document, Term
 from tasks.searching.ports import Filters
 from worker.feeds.local.analysis import ANALYZER, spaced
 
-LEVELS = 8
-"""Steps in which a keyword's strength counts."""
+LEVELS = 12
+"""Steps in which a keyword's strength counts until the best are compared exactly."""
+
+_BY_RANK = 0.25
 
 TEXTS = ("labels", "title", "caption", "alt_text", "place", "creators", "path")
 """Fields of words."""
@@ -63,10 +65,14 @@ def state(sequence: int, version: int) -> tantivy.Document:
     return made
 
 
+def strength(term: Term) -> float:
+    """How strong a keyword is, 0 to 1: its weight, of which the last ranks keep most."""
+    return min(term.weight, 1.0) * (1.0 - _BY_RANK * min(term.rank - 1, 49) / 49)
+
+
 def level(term: Term) -> int:
-    """How strong a keyword is, 0 to `LEVELS` - 1: its weight, of which the last ranks keep half."""
-    strength = min(term.weight, 1.0) * (1.0 - 0.5 * min(term.rank - 1, 49) / 49)
-    return min(LEVELS - 1, max(0, int(strength * LEVELS)))
+    """Its strength in steps, 0 to `LEVELS` - 1."""
+    return min(LEVELS - 1, max(0, int(strength(term) * LEVELS)))
 
 
 def value(of_level: int) -> float:
