@@ -1,5 +1,6 @@
 """Makes documents of records: a pure function of a sidecar and of what people decided about its image."""
 
+import math
 from dataclasses import dataclass
 
 from tasks.feeding import colors
@@ -98,7 +99,7 @@ def _weight(word: Word, ours: dict[str, Keyword]) -> float:
     """
     if word.source != "generated" or word.concept is None:
         return 1.0
-    return round(min(1.0, max(LEAST, ours[word.concept].score) ** 0.5), 4)
+    return round(min(1.0, math.sqrt(max(LEAST, ours[word.concept].score))), 4)
 
 
 def _megapixels(image: Image) -> float | None:

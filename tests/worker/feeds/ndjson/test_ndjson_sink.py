@@ -1,0 +1,101 @@
+"""Which files serve, generation by generation."""
+
+import pytest
+
+from tasks.errors import ConfigurationError
+from tasks.feeding.ports import Index
+from tests.worker.feeds.ndjson.ndjson_feeds import BUCKET, GENERATION, manifest, names, put, read, sink
+from worker.feeds.ndjson.replay import documents
+from worker.feeds.ndjson.sink import NdjsonSink
+from worker.storage.memory import MemoryStore
+
+OTHER = "ba9876543210"
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore("files")
+
+
+def test_nothing_serves_before_it_is_said(store: MemoryStore) -> None:
+    made = sink(store)
+    index = made.open(GENERATION)
+    index.deliver([put("a.jpg")])
+    index.completed()
+    assert made.serving() is None
+    with pytest.raises(ConfigurationError, match="nothing serves below 'photos/'"):
+        read(store)
+    made.serve(index)
+    made.serve(index)
+    assert made.serving() == GENERATION
+    assert read(store) == {"a.jpg": 1}
+
+
+def test_another_generation_serves_in_one_step_and_the_first_stays(store: MemoryStore) -> None:
+    made = sink(store)
+    first = made.open(GENERATION)
+    first.deliver([put("a.jpg", 1)])
+    made.serve(first)
+    second = made.open(OTHER)
+    second.deliver([put("a.jpg", 2)])
+    second.commit()
+    assert read(store) == {"a.jpg": 1}
+    made.serve(second)
+    assert read(store) == {"a.jpg": 2}
+    made.serve(made.open(GENERATION))
+    assert read(store) == {"a.jpg": 1}
+
+
+def test_one_anew_is_beside_the_one_that_serves_until_it_does(store: MemoryStore) -> None:
+    made = sink(store)
+    first = made.open(GENERATION)
+    first.deliver([put("a.jpg", 1), put("b.jpg", 1)])
+    first.completed()
+    made.serve(first)
+    begun = made.open(GENERATION, anew=True)
+    assert list(begun.listed()) == []
+    begun.deliver([put("c.jpg", 1)])
+    begun.commit()
+    assert sorted(found.key for found in sink(store).open(GENERATION).listed()) == ["a.jpg", "b.jpg"]
+    third = made.open(GENERATION, anew=True)
+    third.deliver([put("b.jpg", 1)])
+    third.completed()
+    assert read(store) == {"a.jpg": 1, "b.jpg": 1}
+    made.serve(third)
+    assert read(store) == {"b.jpg": 1}
+    folders = {name.split("/")[1] for name in names(store, f"{BUCKET}/")}
+    assert folders == {"serving.json", f"{GENERATION}-3"}
+    with pytest.raises(ConfigurationError, match="another feed writes"):
+        _deliver_and_commit(begun)
+    assert [found.key for found in sink(store).open(GENERATION).listed()] == ["b.jpg"]
+
+
+def _deliver_and_commit(index: Index) -> None:
+    index.deliver([put("z.jpg")])
+    index.commit()
+
+
+def test_libraries_do_not_meet(store: MemoryStore) -> None:
+    sinks = [NdjsonSink(store, "feeds/", BUCKET), NdjsonSink(store, "feeds/", BUCKET, "2024/"), sink(store)]
+    assert len({each.name for each in sinks}) == 3
+    for each in sinks:
+        index = each.open(GENERATION)
+        index.deliver([put(f"{each.name}.jpg")])
+        each.serve(index)
+    assert len(documents(store, "feeds/", BUCKET)) == 1
+    assert {found.key for found in documents(store, "feeds/", BUCKET, "2024/").values()} == {f"{sinks[1].name}.jpg"}
+    assert len(read(store)) == 1
+
+
+@pytest.mark.parametrize("root", ["/feeds/", "feeds"])
+def test_a_root_that_is_no_prefix_is_refused(store: MemoryStore, root: str) -> None:
+    with pytest.raises(ConfigurationError, match="root"):
+        NdjsonSink(store, root, BUCKET)
+
+
+def test_what_was_not_committed_is_lost_when_closed(store: MemoryStore) -> None:
+    made = sink(store)
+    index = made.open(GENERATION)
+    index.deliver([put("a.jpg")])
+    made.close()
+    assert manifest(store)["files"] == []

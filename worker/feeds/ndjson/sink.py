@@ -1,0 +1,119 @@
+"""Documents as files of lines, for every engine that has no adapter of its own."""
+
+from tasks.errors import ConfigurationError, Conflict, Unavailable
+from tasks.feeding.ports import Index
+from tasks.ports import Store
+from worker.feeds.ndjson.folder import Folder, make_folder, remove_folder
+from worker.feeds.ndjson.index import NdjsonIndex
+from worker.feeds.ndjson.manifest import SERVING, Library, Manifest, Serving, check_root, folder_name, folder_number
+from worker.feeds.ndjson.replay import read_manifest, read_serving
+
+
+class NdjsonSink:
+    """Keeps the contract of `tasks.feeding.ports.Sink`. `docs/documents.md` says what the files are.
+
+    Args:
+        store: where the files go: a folder or a bucket. Its `bucket` is part of the sink's name, so two folders of
+            one name need other ones.
+        root: what their keys begin with; empty, or ends with `/`.
+        bucket: of the library's images.
+        prefix: what the library's keys begin with.
+
+    Raises:
+        ConfigurationError: a root that is no prefix.
+    """
+
+    def __init__(self, store: Store, root: str, bucket: str, prefix: str = "") -> None:
+        check_root(root)
+        self._store = store
+        self._library = Library(bucket, prefix)
+        self._base = f"{root}{self._library.folder}/"
+        self._indexes: list[NdjsonIndex] = []
+        self.name = f"ndjson:{store.bucket}/{self._base.removesuffix('/')}"
+
+    def open(self, generation: str, *, anew: bool = False) -> Index:
+        """The files of a generation: those that serve, else those that are complete, else the ones begun last.
+
+        Raises:
+            ConfigurationError: a file is broken; or they cannot be written.
+            Unavailable: the store does not answer.
+        """
+        there = self._folders(generation)
+        if anew:
+            folder = self._made(generation, there)
+        elif there:
+            folder = self._chosen(there)
+        else:
+            folder = make_folder(self._store, self._path(generation, 1), self._empty(generation))
+        index = NdjsonIndex(folder)
+        self._indexes.append(index)
+        return index
+
+    def serving(self) -> str | None:
+        """The generation that `serving.json` names. Raises `ConfigurationError`, `Unavailable`."""
+        found = read_serving(self._store, self._base)
+        return found.generation if found else None
+
+    def serve(self, index: Index) -> None:
+        """Name this index in `serving.json`, and remove others of its generation.
+
+        Raises:
+            ConfigurationError: somebody else serves another index at the same moment.
+            Unavailable: the store does not answer.
+        """
+        assert isinstance(index, NdjsonIndex)
+        index.commit()
+        serving = Serving(library=self._library, generation=index.generation, folder=index.name)
+        key = f"{self._base}{SERVING}"
+        found = self._store.read(key)
+        if found is None or found[0] != serving.to_json():
+            try:
+                self._store.put(key, serving.to_json(), if_match=found and found[1])
+            except Conflict:
+                raise ConfigurationError(f"another feed changes {key!r} at the same time: let one run") from None
+        for number in self._folders(index.generation):
+            if (path := self._path(index.generation, number)) != index.path:
+                remove_folder(self._store, path)
+
+    def close(self) -> None:
+        """Let go of temporary files; what was not committed is lost."""
+        for index in self._indexes:
+            index.close()
+        self._indexes.clear()
+
+    def _folders(self, generation: str) -> dict[int, Folder]:
+        """The folders of a generation that have a manifest, by number."""
+        found: dict[int, Folder] = {}
+        for entry in self._store.walk(self._base):
+            if not isinstance(entry, str):
+                continue
+            number = folder_number(entry[len(self._base) : -1], generation)
+            if number is not None and (read := read_manifest(self._store, entry)):
+                found[number] = Folder(self._store, entry, *read)
+        return found
+
+    def _chosen(self, there: dict[int, Folder]) -> Folder:
+        serving = read_serving(self._store, self._base)
+        for number, folder in there.items():
+            if serving and serving.folder == folder_name(folder.manifest.generation, number):
+                return folder
+        return there[max(there, key=lambda number: (there[number].manifest.complete, number))]
+
+    def _made(self, generation: str, there: dict[int, Folder]) -> Folder:
+        """An empty one beside those that are there; those that were begun and never served make room."""
+        number = max(there, default=0) + 1
+        if there:
+            kept = self._chosen(there)
+            for other in there.values():
+                if other is not kept:
+                    remove_folder(self._store, other.path)
+        folder = make_folder(self._store, self._path(generation, number), self._empty(generation))
+        if folder.manifest.writer:
+            raise Unavailable(f"another feed has just begun to fill {folder.path!r}")
+        return folder
+
+    def _path(self, generation: str, number: int) -> str:
+        return f"{self._base}{folder_name(generation, number)}/"
+
+    def _empty(self, generation: str) -> Manifest:
+        return Manifest(library=self._library, generation=generation)
