@@ -16,6 +16,7 @@ from worker import (
     cli_listen,
     cli_measure,
     cli_outputs,
+    cli_search,
     cli_taxonomy,
     console,
     logs,
@@ -261,6 +262,7 @@ def demo(
 cli_bulk.register(app)
 cli_measure.register(app)
 cli_outputs.register(app)
+cli_search.register(app)
 
 
 def main() -> None:

@@ -7,12 +7,16 @@ from tasks.feeding.document import Document
 from tasks.searching.ports import WordQuery
 from tasks.searching.understand import Understanding, Understood, words
 
+IN_A_TEXT = 0.3
+"""How much it counts that a concept's name stands in a text: a hot dog's title has a dog in it."""
+
 
 class Part(NamedTuple):
-    """One thing that a query asks for: a phrase with the ids that it may mean, or a word with none."""
+    """One thing that a query asks for: a phrase, with the ids that it may mean and what those are called, or a word."""
 
     text: str
     concepts: Mapping[str, float]
+    names: tuple[str, ...]
 
 
 class Match(NamedTuple):
@@ -30,8 +34,11 @@ class Parts(tuple[Part, ...]):
     @classmethod
     def of(cls, understood: Understood, understanding: Understanding) -> Self:
         """The parts of an understood query."""
-        phrases = [Part(phrase.text, understanding.widened(phrase)) for phrase in understood.wanted]
-        return cls((*phrases, *(Part(word, {}) for word in understood.rest)))
+        phrases = [
+            Part(phrase.text, understanding.widened(phrase), understanding.names(phrase))
+            for phrase in understood.wanted
+        ]
+        return cls((*phrases, *(Part(word, {}, (word,)) for word in understood.rest)))
 
     def query(self, understood: Understood) -> WordQuery:
         """What an index is asked for: all that is meant, the kinds of it with less weight, and all other words."""
@@ -39,7 +46,13 @@ class Parts(tuple[Part, ...]):
         for part in self:
             for id_, weight in part.concepts.items():
                 concepts[id_] = max(weight, concepts.get(id_, 0))
-        return WordQuery(understood.text, understood.language, concepts, understood.rest)
+        names = dict.fromkeys(name for part in self for name in part.names)
+        return WordQuery(" ".join(names), understood.language, concepts, understood.rest)
+
+    @property
+    def least(self) -> float:
+        """The share of what an engine found by its own idea of which words are the same."""
+        return IN_A_TEXT / max(len(self), 1)
 
     def match(self, document: Document) -> Match:
         """What a document has of them."""
@@ -65,11 +78,12 @@ class _Known:
         if best is not None:
             term = self._terms[best]
             return part.concepts[best], f"keyword: {term.labels.get('en') or next(iter(term.labels.values()), best)}"
-        asked = words(part.text)
-        if tuple(asked) in self._labels:
-            return 1.0, f"keyword: {part.text}"
-        if self._texts.issuperset(asked) or self._texts.issuperset(map(_singular, asked)):
-            return 1.0, f"text: {part.text}"
+        for name in part.names:
+            asked = words(name)
+            if tuple(asked) in self._labels:
+                return 1.0, f"keyword: {name}"
+            if self._texts.issuperset(asked) or self._texts.issuperset(map(_singular, asked)):
+                return IN_A_TEXT if part.concepts else 1.0, f"text: {name}"
         return 0.0, ""
 
 

@@ -33,7 +33,8 @@ class WordQuery:
     """A query by words.
 
     Attributes:
-        text: as it was typed.
+        text: all of it in words: what the concepts are called, in every language, and the rest; for pictures that
+            have them in a text alone, which counts little.
         language: two letters, of the words that are no concepts.
         concepts: ids of the concepts that were understood, and how much each counts, above 0 up to 1.
         rest: the words that are part of no concept's name.

@@ -122,7 +122,7 @@ class _Found:
         self._documents = documents
         ids = {one.id for ranked in self._lists.values() for one in ranked}
         self._matches: dict[str, Match] = {id_: parts.match(documents[id_]) for id_ in ids}
-        self._least = 1 / max(len(parts), 1)
+        self._least = parts.least
         self._cosines = {
             name: {one.id: one.score for one in self._lists[name]} for name in ("text", "like") if name in lists
         }
@@ -145,7 +145,7 @@ class _Found:
         """
         if name != "words":
             return 1.0
-        # The engine has its own idea of what words are the same; what it found has at least one of them.
+        # What it found has at least one of the words.
         return float(max(self._matches[one.id].share, self._least) ** 2)
 
     def _hit(self, rank: int, fused: Fused, folded: Folded) -> Hit:

@@ -111,6 +111,12 @@ class Understanding:
                 found[below] = max(found.get(below, 0), BENEATH * weight)
         return found
 
+    def names(self, phrase: Phrase) -> tuple[str, ...]:
+        """What a phrase is called, and in every language what it means with the most right."""
+        best = [concept for concept, weight in phrase.concepts if weight == phrase.concepts[0][1]]
+        labels = (self._vocabulary.labels(concept, self._vocabulary.languages) for concept in best)
+        return tuple(dict.fromkeys([*(folded(label) for each in labels for label in each.values()), phrase.text]))
+
     def _parts(self, tokens: list[str]) -> Iterator[Phrase | str]:
         """Phrases, and between them the words that name nothing."""
         at = 0

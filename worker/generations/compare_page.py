@@ -1,27 +1,17 @@
 """The page of a comparison: one self-contained file, with the images that differ most to look at."""
 
-import base64
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 
 from jinja2 import Environment
 
-from tasks.errors import StockmetaError
 from tasks.generations.compare import Often, Pair
-from tasks.ports import Decoded
 from tasks.records import Keyword
 from worker.generations.found import Generation
 from worker.library import Library
-from worker.runtime import make_thumbnailer
+from worker.pictures import Wanted, pictures
 from worker.settings import Settings
-
-THUMBNAIL = 320
-AHEAD = 4
-"""Originals in memory at a time."""
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -60,7 +50,8 @@ def made_by(made: Generation) -> str:
 def render(page: Page, worst: Sequence[Pair], library: Library, settings: Settings, progress: Progress) -> str:
     """The page, HTML. Every text in it comes from somebody's file, so every text is escaped."""
     entries = []
-    for pair, picture in zip(worst, _pictures(worst, library, settings), strict=True):
+    images = [Wanted(pair.a.image.bucket, pair.a.image.key, pair.a.image.etag) for pair in worst]
+    for pair, picture in zip(worst, pictures(images, library, settings), strict=True):
         lost, gained = ({word.id for word in words} for words in (pair.lost, pair.gained))
         sides = (_words(pair.a.keywords, lost), _words(pair.b.keywords, gained))
         entries.append(Entry(pair, picture, sides))
@@ -72,41 +63,3 @@ def render(page: Page, worst: Sequence[Pair], library: Library, settings: Settin
 
 def _words(words: Sequence[Keyword], alone: set[str]) -> tuple[tuple[str, bool], ...]:
     return tuple((word.labels.get("en", word.id), word.id not in alone) for word in words)
-
-
-def _pictures(worst: Sequence[Pair], library: Library, settings: Settings) -> Iterator[str | None]:
-    """Pictures as data: URIs, made where hostile files do no harm; `None` for one that is not there as it was."""
-    if not worst:
-        return
-    decoder = make_thumbnailer(settings, THUMBNAIL)
-    waiting: deque[Future[Decoded] | None] = deque()
-    try:
-        for pair in worst:
-            body = _body(pair, library, settings)
-            waiting.append(None if body is None else decoder.submit(body))
-            if len(waiting) >= AHEAD:
-                yield _data_uri(waiting.popleft())
-        while waiting:
-            yield _data_uri(waiting.popleft())
-    finally:
-        decoder.close()
-
-
-def _body(pair: Pair, library: Library, settings: Settings) -> bytes | Path | None:
-    image = pair.a.image
-    if image.bucket != library.source.bucket:
-        return None
-    try:
-        if library.source.stat(image.key, image.etag).size > settings.max_bytes:
-            return None
-        return library.source.fetch(image.key, image.etag).body
-    except StockmetaError:
-        return None
-
-
-def _data_uri(future: "Future[Decoded] | None") -> str | None:
-    try:
-        thumbnail = None if future is None else future.result().thumbnail
-    except StockmetaError:
-        return None
-    return None if thumbnail is None else f"data:image/jpeg;base64,{base64.b64encode(thumbnail).decode('ascii')}"

@@ -6,6 +6,7 @@ Queries are made of terms and never of a string that is parsed, so that nothing 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 import tantivy
@@ -21,7 +22,12 @@ _BOOSTS = {"labels": 2.0, "title": 2.0, "caption": 1.0, "alt_text": 0.8, "place"
 _CONCEPT = 2.0
 """What a concept of full weight counts, beside a word in a title."""
 
+_NAMED = 0.3
+"""What a word counts that is part of a concept's name, for pictures that have it in a text alone."""
+
 _TIES = 0.1
+
+_LABELS = 50_000
 
 
 class Known(msgspec.Struct):
@@ -61,6 +67,8 @@ class Words:
 
     def __init__(self) -> None:
         self._analyzer = analyzer()
+        # Documents share their keywords, and a hundred of them have two thousand labels.
+        self._labels = lru_cache(_LABELS)(lambda label: frozenset(self.tokens(label)))
 
     def understood(self, query: WordQuery, schema: tantivy.Schema, searcher: tantivy.Searcher) -> Understood | None:
         """The query in tantivy's form; `None` if there is nothing in it to look for."""
@@ -73,6 +81,8 @@ class Words:
                 parts += [part for _, part in asked]
         words = [tokens for word in query.rest if (tokens := self.tokens(word))]
         parts += [_word(tokens, schema) for tokens in words]
+        named = {tuple(tokens) for word in query.text.split() if (tokens := self.tokens(word)) and tokens not in words}
+        parts += [Query.boost_query(_word(tokens, schema), _NAMED) for tokens in sorted(named)]
         if not parts:
             return None
         either = Query.boolean_query([(Occur.Should, part) for part in parts])
@@ -87,14 +97,14 @@ class Words:
         """What a document was found by."""
         found = [f"keyword {_label(each, asked.language)}" for each in known.keywords if each.concept in asked.concepts]
         if asked.words:
-            named = [each for each in known.keywords if any(self._has(asked, label) for label in each.labels.values())]
+            named = [
+                each
+                for each in known.keywords
+                if any(_has(asked, self._labels(label)) for label in each.labels.values())
+            ]
             found += [f"keyword {_label(each, asked.language)}" for each in named]
-            found += [reason for reason, text in _texts(known) if text and self._has(asked, text)]
+            found += [reason for reason, text in _texts(known) if text and _has(asked, frozenset(self.tokens(text)))]
         return tuple(dict.fromkeys(found))
-
-    def _has(self, asked: Understood, text: str) -> bool:
-        there = set(self.tokens(text))
-        return any(there.issuperset(word) for word in asked.words)
 
 
 def strength(asked: Understood, known: Known) -> float:
@@ -153,6 +163,10 @@ def _in_field(name: str, tokens: Sequence[str], schema: tantivy.Schema) -> Query
         minimum_number_should_match=math.ceil(0.75 * len(set(tokens))),
     )
     return Query.disjunction_max_query([phrase, Query.boost_query(most, 0.5)])
+
+
+def _has(asked: Understood, there: frozenset[str]) -> bool:
+    return any(there.issuperset(word) for word in asked.words)
 
 
 def _texts(known: Known) -> Iterator[tuple[str, str | None]]:

@@ -1,0 +1,1 @@
+"""Searches, wired: an index, the vocabulary and the model that made it."""
