@@ -36,6 +36,7 @@ NEIGHBOURS = 5
 _NEUTRAL, _DARKEST = 0.03, 0.2
 _BLACK, _WHITE = 0.3, 0.92
 _STEP = 8
+_HEX = re.compile("#[0-9a-fA-F]{6}")
 
 
 def name(color: str) -> str:
@@ -44,10 +45,10 @@ def name(color: str) -> str:
     What has next to no chroma is black, gray or white by its lightness; all else has the name of what lies nearest in
     the survey. Nearest of eleven typical colours would be simpler and is not what people say: `docs/documents.md`.
     """
-    if not re.fullmatch("#[0-9a-fA-F]{6}", color):
+    if not _HEX.fullmatch(color):
         raise ValueError(f"{color!r} is no colour: give #rrggbb")
-    red, green, blue = (int(color[at : at + 2], 16) // _STEP for at in (1, 3, 5))
-    return _name(red, green, blue)
+    red, green, blue = bytes.fromhex(color[1:])
+    return _name(red // _STEP, green // _STEP, blue // _STEP)
 
 
 @lru_cache((256 // _STEP) ** 3)

@@ -1,20 +1,53 @@
 """What a document says of an image."""
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
+from functools import cache
+from typing import Any
 
+import jsonschema
 import pytest
 
-from tasks.feeding.document import Document, document_id, document_tag
+from tasks.feeding import colors
+from tasks.feeding.document import Document, Term, document_id, document_tag
 from tasks.feeding.documents import Maker
 from tasks.published import Human
-from tasks.records import Embedded, Flag, Image, Record, Source, Status
+from tasks.records import Category, Color, Embedded, Embedding, Flag, Image, Record, Source, Status
+from tests.conftest import REPOSITORY
 from tests.worker.libraries import BUCKET, GENERATION, keyword, record
 
 MAKER = Maker()
+SCHEMA = json.loads((REPOSITORY / "tasks" / "data" / "stockmeta-document-1.schema.json").read_text(encoding="utf-8"))
+
+
+@cache
+def validator() -> Any:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    return jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
 
 
 def document(made: Record, human: Human | None = None) -> Document:
-    return MAKER.document(made, human, document_tag('"1"', None))
+    """The document, which is of the published schema."""
+    found = MAKER.document(made, human, document_tag('"1"', None))
+    validator().validate(json.loads(found.to_json()))
+    assert Document.from_json(found.to_json()) == found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema"),
+    [(Document, SCHEMA)]
+    + [(kind, SCHEMA["$defs"][kind.__name__.lower()]) for kind in (Term, Category, Color, Embedding)],
+)
+def test_the_published_schema_has_every_field_and_no_other(kind: type[Any], schema: dict[str, Any]) -> None:
+    names = [field.name for field in fields(kind)]
+    assert list(schema["properties"]) == names
+    assert schema["required"] == names
+    assert schema["additionalProperties"] is False
+
+
+def test_the_published_schema_knows_every_colour() -> None:
+    assert SCHEMA["properties"]["color_names"]["items"]["enum"] == list(colors.NAMES)
 
 
 def test_an_image_and_its_sidecar_are_in_it() -> None:
@@ -23,7 +56,6 @@ def test_an_image_and_its_sidecar_are_in_it() -> None:
     assert (made.generation, made.version, made.status, made.tag) == (GENERATION, 1, "tagged", '1:"1"')
     assert (made.width, made.height, made.megapixels, made.file_size) == (4000, 3000, 12.0, 4_000_000)
     assert (made.orientation, made.color_names, made.flags) == ("landscape", ("gray",), ("text",))
-    assert Document.from_json(made.to_json()) == made
 
 
 def test_what_the_file_says_of_place_date_and_makers_is_in_it() -> None:
