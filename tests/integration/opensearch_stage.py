@@ -29,9 +29,13 @@ class Stage:
 
     def sink(self, alias: str | None = None, bucket: str = BUCKET, **patience: Any) -> OpenSearchSink:
         """A sink that goes through the proxy, and only notes its pauses."""
-        waits = Patience(**{"attempts": 4, "first": 0.01, "read": 5.0, "sleep": self.pauses.append, **patience})
-        access = Access(f"http://127.0.0.1:{self.proxy.port}")
+        access, waits = self.access(**patience)
         return OpenSearchSink(access, bucket, "", alias or self.alias, waits)
+
+    def access(self, **patience: Any) -> tuple[Access, Patience]:
+        """The way through the proxy."""
+        waits = {"attempts": 4, "first": 0.01, "read": 5.0, "sleep": self.pauses.append, **patience}
+        return Access(f"http://127.0.0.1:{self.proxy.port}"), Patience(**waits)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """A request past the proxy."""
