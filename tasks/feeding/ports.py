@@ -77,10 +77,12 @@ class Index(Protocol):
 
     Attributes:
         generation: which.
+        name: tells it from others of its generation, such as the one that replaces it.
         complete: false from when it was made until `completed` was called, also across processes.
     """
 
     generation: str
+    name: str
 
     @property
     def complete(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from tasks.errors import Unavailable
+from tasks.errors import StockmetaError
 from tasks.feeding.compare import Kind, Sidecars
 from tasks.feeding.deliver import Deliverer, What
 from tasks.feeding.ports import Index
@@ -129,7 +129,7 @@ class Reconciliation:
                 if not self._comparison.ready(wait):
                     return True
                 batch = next(self._batches, None)
-            except Unavailable:
+            except StockmetaError:
                 self._begin()
                 raise
             if batch is None:

@@ -27,8 +27,9 @@ class Content:
 class MemoryIndex:
     """Keeps to the versions; `refuse` says why a document is refused, if it is."""
 
-    def __init__(self, generation: str, hook: Hook = lambda _: None) -> None:
+    def __init__(self, generation: str, hook: Hook = lambda _: None, number: int = 1) -> None:
         self.generation = generation
+        self.name = f"memory-{generation}-{number}"
         self.hook = hook
         self.refuse: Callable[[Document], str | None] = lambda _: None
         self.content = Content()
@@ -111,12 +112,14 @@ class MemorySink:
         self.indexes: dict[str, MemoryIndex] = {}
         self.beside: dict[str, MemoryIndex] = {}
         self.served: str | None = None
-        self.closed = 0
+        self.closed = self.made = 0
 
     def open(self, generation: str, *, anew: bool = False) -> MemoryIndex:
         self.hook("open")
         if anew:
-            return self.beside.setdefault(generation, MemoryIndex(generation, self.hook))
+            self.made += 1
+            self.beside[generation] = MemoryIndex(generation, self.hook, 1 + self.made)
+            return self.beside[generation]
         return self.indexes.setdefault(generation, MemoryIndex(generation, self.hook))
 
     def serving(self) -> str | None:

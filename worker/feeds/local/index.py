@@ -33,7 +33,7 @@ class LocalIndex:
     """
 
     def __init__(self, folder: Path, generation: str, bucket: str, few: int = FEW) -> None:
-        self.generation, self.folder = generation, folder
+        self.generation, self.name, self.folder = generation, folder.name, folder
         self._rows = Rows(folder / schema.NAME, generation, bucket)
         try:
             self._text = Text(folder / text.NAME, self._rows.sequence, self._rows.count())
