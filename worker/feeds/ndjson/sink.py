@@ -1,6 +1,6 @@
 """Documents as files of lines, for every engine that has no adapter of its own."""
 
-from tasks.errors import ConfigurationError, Conflict, Unavailable
+from tasks.errors import ConfigurationError, Conflict, Unavailable, Vanished
 from tasks.feeding.ports import Index
 from tasks.ports import Store
 from worker.feeds.ndjson.folder import Folder, make_folder, remove_folder
@@ -35,7 +35,7 @@ class NdjsonSink:
         """The files of a generation: those that serve, else those that are complete, else the ones begun last.
 
         Raises:
-            ConfigurationError: a file is broken; or they cannot be written.
+            ConfigurationError: a file is broken; they cannot be written; or there is no such bucket.
             Unavailable: the store does not answer.
         """
         there = self._folders(generation)
@@ -84,9 +84,13 @@ class NdjsonSink:
     def _folders(self, generation: str) -> dict[int, Folder]:
         """The folders of a generation that have a manifest, by number."""
         found: dict[int, Folder] = {}
-        for entry in self._store.walk(self._base):
-            if not isinstance(entry, str):
-                continue
+        try:
+            entries = [entry for entry in self._store.walk(self._base) if isinstance(entry, str)]
+        except Vanished:
+            raise ConfigurationError(
+                f"there is no bucket {self._store.bucket!r} for the files: make it, or give them another place"
+            ) from None
+        for entry in entries:
             number = folder_number(entry[len(self._base) : -1], generation)
             if number is not None and (read := read_manifest(self._store, entry)):
                 found[number] = Folder(self._store, entry, *read)
