@@ -14,11 +14,13 @@ import hashlib
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.errors import Conflict, Unavailable
+from tasks.feeding.announce import Aside
+from tasks.feeding.changes import Change
 from tasks.layout import Layout
 from tasks.ports import Stat, Store
 from tasks.records import ImageRef, Record
@@ -34,12 +36,14 @@ class OwnWriter:
         source: where the images lie.
         sidecars: where their records lie; `layout` says where in it.
         generations: whose records are to know: the one that serves, and the one that is being filled.
+        changes: announced, one for each record that is written.
     """
 
     source: Store
     sidecars: Store
     layout: Layout
     generations: Sequence[str]
+    changes: Aside = field(default_factory=Aside)
 
     def write(self, ref: ImageRef, data: bytes) -> str:
         """Write an image whose ETag is known; returns the new one.
@@ -50,10 +54,10 @@ class OwnWriter:
             Unavailable: a store did not answer.
         """
         written = hashlib.sha256(data).hexdigest()
-        announced = [path for path in self._paths(ref) if self._announce(path, ref, written)]
+        announced = [generation for generation in self.generations if self._announce(generation, ref, written)]
         etag = self.source.rewrite(ref.key, data, if_match=ref.etag or "")
-        for path in announced:
-            self._settle(path, ref, Stat(ref.key, etag, len(data)), written)
+        for generation in announced:
+            self._settle(generation, ref, Stat(ref.key, etag, len(data)), written)
         return etag
 
     def finish(self, record: Record) -> Record | None:
@@ -71,37 +75,38 @@ class OwnWriter:
             return None
         # The body may be a path, and another file by now.
         self.source.stat(ref.key, stat.etag)
-        for path in self._paths(ref):
-            self._settle(path, ref, stat, record.written)
+        for generation in self.generations:
+            self._settle(generation, ref, stat, record.written)
         return adopted(record, stat)
 
-    def _paths(self, ref: ImageRef) -> list[str]:
-        return [self.layout.done(generation, ref) for generation in self.generations]
-
-    def _announce(self, path: str, ref: ImageRef, written: str) -> bool:
+    def _announce(self, generation: str, ref: ImageRef, written: str) -> bool:
         """Step 1; false where there is no record of this content."""
-        found = self._read(path)
+        found = self._read(generation, ref)
         if found is None or found[0].image.etag != ref.etag:
             return False
         record, etag = found
         if record.written != written:
-            self.sidecars.put(path, revised(replace(record, written=written)).to_json().encode(), if_match=etag)
+            self._put(generation, ref, revised(replace(record, written=written)), etag)
         return True
 
-    def _settle(self, path: str, ref: ImageRef, stat: Stat, written: str) -> None:
+    def _settle(self, generation: str, ref: ImageRef, stat: Stat, written: str) -> None:
         """Step 3; nothing is to be done where a worker was quicker, and nothing lost where anything fails.
 
         Another run may have announced something else meanwhile, which it cannot write any more.
         """
-        found = self._read(path)
+        found = self._read(generation, ref)
         if found is None or found[0].image.etag != ref.etag:
             return
         record = adopted(replace(found[0], written=written), stat)
         with suppress(Conflict):
-            self.sidecars.put(path, record.to_json().encode(), if_match=found[1])
+            self._put(generation, ref, record, found[1])
 
-    def _read(self, path: str) -> tuple[Record, str] | None:
-        found = self.sidecars.read(path)
+    def _put(self, generation: str, ref: ImageRef, record: Record, etag: str) -> None:
+        self.sidecars.put(self.layout.done(generation, ref), record.to_json().encode(), if_match=etag)
+        self.changes.add([Change(generation, ref.bucket, ref.key)])
+
+    def _read(self, generation: str, ref: ImageRef) -> tuple[Record, str] | None:
+        found = self.sidecars.read(self.layout.done(generation, ref))
         if found is None:
             return None
         with suppress(ValueError):

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tasks.describe import Provenance, blank, unfinished
 from tasks.errors import Conflict, Crashed, Unavailable, Vanished
+from tasks.feeding.announce import changes_of
 from tasks.generations.strays import ReadCurrent, nobody_knows, readdressed
 from tasks.jobs import Delivery
 from tasks.messages import SUSPECTS, Queue, Send, TagMessage
@@ -25,7 +26,6 @@ from tasks.work import (
     OTHER_GENERATION_SECONDS,
     SOON_SECONDS,
     backoff,
-    changes,
     ended,
     log_outcome,
     successor,
@@ -81,7 +81,7 @@ class Suspects:
         done: list[Outcome] = []
         sends = [send for ref in message.refs for send in self._run(ref, message, done)]
         counts = Counter(outcome.name for outcome in done)
-        supersede(self.queue, message, sends, self.stop, counts, changes(done))
+        supersede(self.queue, message, sends, self.stop, counts, changes_of(done))
 
     def _run(self, ref: ImageRef, message: TagMessage, done: list[Outcome]) -> list[Send]:
         """Work on one image, and add it to what is done if it ends; returns what is still to be done for it."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tasks.errors import StockmetaError, Unavailable
+from tasks.feeding.announce import changes_of
 from tasks.feeding.changes import Change
 from tasks.generations.strays import ReadCurrent, nobody_knows, readdressed
 from tasks.jobs import Delivery
@@ -158,7 +159,7 @@ class Work:
             sends.append(Send(successor(message, replaced), queue, SOON_SECONDS))
         sends += [Send(successor(message, (ref,)), SUSPECTS) for ref in having("internal_error")]
         counts = Counter(outcome.name for outcome in outcomes if ended(outcome)) + Counter(traffic.to_counts())
-        supersede(self.queue, message, sends, self.stop, counts, changes(outcomes))
+        supersede(self.queue, message, sends, self.stop, counts, changes_of(outcomes))
 
     def _split(self, message: TagMessage) -> None:
         """A worker did not survive this message: its images go on alone, so that none can harm another again."""
@@ -169,7 +170,7 @@ class Work:
         logger.warning("%d of %d images of a message that came again go on alone", len(left), len(message.refs))
         sends = [Send(successor(message, (ref,)), SUSPECTS) for ref in left]
         counts = Counter(one.name for one in outcomes.values())
-        supersede(self.queue, message, sends, self.stop, counts, changes(tuple(outcomes.values())))
+        supersede(self.queue, message, sends, self.stop, counts, changes_of(outcomes.values()))
 
     def _committed(self, ref: ImageRef, message: TagMessage) -> Outcome | None:
         try:
@@ -190,18 +191,6 @@ def successor(message: TagMessage, refs: tuple[ImageRef, ...], tries: int = 0) -
 def ended(outcome: Outcome) -> bool:
     """Whether nothing more is to be done for an image."""
     return outcome.committed or outcome.record.reason not in UNENDED
-
-
-def changes(outcomes: Sequence[Outcome]) -> tuple[Change, ...]:
-    """What is announced of outcomes: images whose records were written, found written, or removed.
-
-    Whoever finds a record may know it from a worker that wrote it, and died before it could announce it.
-    """
-    return tuple(
-        Change(outcome.record.generation, outcome.ref.bucket, outcome.ref.key)
-        for outcome in outcomes
-        if outcome.committed or outcome.record.reason == "vanished"
-    )
 
 
 def supersede(

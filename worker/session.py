@@ -99,7 +99,7 @@ def session(settings: Settings, log: Path | None = None, *, open_new: bool = Fal
 
 def _connected(settings: Settings) -> Session:
     client = connect(settings)
-    return Session(RedisQueue(make_sender(settings), client, settings.changes_kept), client)
+    return Session(RedisQueue(make_sender(settings), client), client)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from tasks.bulk.feeder import Feeder
 from tasks.bulk.results import Counts, Kept, Progress, Result, Unfinished
 from tasks.bulk.tally import Sweep, Tally, draw
 from tasks.errors import Unavailable
+from tasks.feeding.announce import Aside
 from tasks.listing.merge import Found
 from tasks.listing.orphans import Orphans, Removed, remove
 from tasks.listing.reconcile import MARGIN_SECONDS, Reconciler, State, Verdict
@@ -77,6 +78,7 @@ class Backfill:
         feeder: gives images to workers; `None` in a dry run.
         tell: is told of a dry run's progress.
         asked: what this process has asked of S3 so far.
+        announced: where records that are removed are announced, if anywhere.
 
     Attributes:
         first: of a dry run, the first images that are to be done, for a trial.
@@ -92,8 +94,9 @@ class Backfill:
         feeder: Feeder | None = None,
         tell: Callable[[Progress], None] | None = None,
         asked: Callable[[], Traffic] = Traffic,
+        announced: Aside | None = None,
     ) -> None:
-        self._asked = asked
+        self._asked, self._announced = asked, announced
         self._plan, self._source, self._publisher = plan, source, publisher
         self._reconciler, self._sweep = reconciler, sweep
         self._feeder, self._tell = feeder, tell
@@ -282,7 +285,7 @@ class Backfill:
                 f"then say --max-orphans {min(100, int(percent) + 1)}"
             )
         else:
-            remove(orphans, self._publisher, self._source, self._put)
+            remove(orphans, self._publisher, self._source, self._put, self._announced)
 
     def _put(self, some: Removed) -> None:
         self._removed += some.removed

@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from tasks.errors import Rejected, Unavailable
+from tasks.feeding.announce import Aside
+from tasks.feeding.changes import Change
 from tasks.ports import Store
 from tasks.publish import Publisher
 from tasks.records import ImageRef
@@ -62,7 +64,13 @@ class Removed:
     unknown: int = 0
 
 
-def remove(orphans: Orphans, publisher: Publisher, source: Store, tell: Callable[[Removed], None]) -> None:
+def remove(
+    orphans: Orphans,
+    publisher: Publisher,
+    source: Store,
+    tell: Callable[[Removed], None],
+    announced: Aside | None = None,
+) -> None:
     """Remove the records of images that are gone, each after the store has said so of that image.
 
     Args:
@@ -70,6 +78,7 @@ def remove(orphans: Orphans, publisher: Publisher, source: Store, tell: Callable
         publisher: of the generation whose records are removed.
         source: where the images lie.
         tell: is told of every few what became of them; what it raises ends this.
+        announced: where changes are announced, if anywhere.
     """
 
     def forget(key: str) -> str:
@@ -80,5 +89,9 @@ def remove(orphans: Orphans, publisher: Publisher, source: Store, tell: Callable
 
     keys = iter(orphans)
     with ThreadPoolExecutor(THREADS, thread_name_prefix="orphan") as pool:
-        while told := list(pool.map(forget, islice(keys, BATCH))):
+        while batch := list(islice(keys, BATCH)):
+            told = list(pool.map(forget, batch))
+            if announced is not None:
+                # All of them: where the store broke off, some of a record may be gone.
+                announced.add([Change(publisher.generation, source.bucket, key) for key in batch])
             tell(Removed(told.count("removed"), told.count("there"), told.count("unknown")))

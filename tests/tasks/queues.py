@@ -1,4 +1,4 @@
-"""A queue that keeps what it is given, for tests of what becomes of messages."""
+"""A queue and an announcer that keep what they are given, for tests of what becomes of messages and of changes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -63,3 +63,19 @@ class KeptQueue:
         if self.away:
             self.away -= 1
             raise Unavailable("the queue is away")
+
+
+class KeptChanges:
+    """`tasks.feeding.changes.Announcer` in a list; `away` is how many calls fail first."""
+
+    def __init__(self, away: int = 0) -> None:
+        self.away = away
+        self.announced: list[Change] = []
+        self.calls = 0
+
+    def announce(self, changes: Sequence[Change]) -> None:
+        self.calls += 1
+        if self.away:
+            self.away -= 1
+            raise Unavailable("changes could not be announced: Redis is away")
+        self.announced += changes

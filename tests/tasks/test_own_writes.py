@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import Conflict, Unavailable
+from tasks.feeding.announce import Aside
+from tasks.feeding.changes import Change
 from tasks.layout import Layout
 from tasks.own_words import mark, without_ours
 from tasks.own_writes import OwnWriter, is_own
 from tasks.records import Embedded, Image, ImageRef, Record, Status
+from tests.tasks.queues import KeptChanges
 from worker.storage.memory import MemoryStore
 
 SERVING, FILLING = "0123456789ab", "ba9876543210"
@@ -73,6 +76,26 @@ def test_the_records_of_all_generations_take_the_new_etag(writer: OwnWriter, sou
         assert after.created_at == THEN
         assert after.revision > 1
         assert is_own(after, b"picture with words")
+
+
+def test_every_record_that_is_written_is_announced(writer: OwnWriter, source: Source) -> None:
+    """Also the first time, when only what is going to be written was noted: it is another record by that."""
+    kept = KeptChanges()
+    writer = replace(writer, changes=(aside := Aside(kept)))
+    changes = [Change(generation, "photos", "a.jpg") for generation in writer.generations]
+    source.broken = True
+    with pytest.raises(Unavailable):
+        writer.write(ref(source), b"picture with words")
+    aside.close()
+    assert kept.announced == changes
+    source.broken = False
+    writer.write(ref(source), b"picture with words")
+    aside.close()
+    assert kept.announced == 2 * changes
+    with pytest.raises(Conflict):
+        writer.write(ImageRef("photos", "a.jpg", "another"), b"more words")
+    aside.close()
+    assert kept.announced == 2 * changes, "of which no record knows"
 
 
 def test_an_image_that_was_replaced_is_not_written(writer: OwnWriter, source: Source) -> None:

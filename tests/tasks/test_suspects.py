@@ -8,6 +8,7 @@ import pytest
 
 from tasks.describe import Provenance, blank, unfinished
 from tasks.errors import Crashed, Reason, Unavailable
+from tasks.feeding.changes import Change
 from tasks.generations.pointer import Current
 from tasks.jobs import Delivery
 from tasks.layout import Layout
@@ -116,6 +117,24 @@ def test_three_failures_of_one_content_end_as_a_record(
         source.stat("a.jpg").etag,
     )
     assert not queue.failures
+
+
+@pytest.mark.parametrize("run", [None, "r"])
+def test_what_ended_is_announced_and_nothing_else(
+    suspects: Suspects, process: Process, queue: KeptQueue, run: str | None
+) -> None:
+    change = Change(MADE.generation, "photos", "a.jpg")
+    process.act = crash
+    given = TagMessage((REF,), run=run)
+    for announced in ([], [], [change]):
+        suspects.run(given, DELIVERY)
+        assert queue.announced == announced
+        given = queue.deferred.pop()[0] if queue.deferred else given
+    for act, announced in ((good, [change]), (ending("vanished"), [change]), (ending("replaced"), [])):
+        queue.announced.clear()
+        process.act = act
+        suspects.run(TagMessage((REF,), run=run), DELIVERY)
+        assert queue.announced == announced
 
 
 def test_another_content_begins_anew(

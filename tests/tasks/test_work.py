@@ -10,6 +10,7 @@ import pytest
 
 from tasks.describe import Provenance, blank, unfinished
 from tasks.errors import Unavailable
+from tasks.feeding.changes import Change
 from tasks.generations.pointer import Current
 from tasks.jobs import Delivery
 from tasks.messages import BACKFILL, SUSPECTS, UPLOADS, TagMessage
@@ -91,6 +92,28 @@ def test_what_ended_and_what_it_cost_is_added_to_the_run(work: Work, queue: Kept
     replace(work, meter=meter).run(given, FRESH)
     ended = {"empty": 2, "failed/vanished": 1}
     assert queue.counted == ended | {"requests:get": 4, "bytes:read": 400}, "what did not end cost something, too"
+
+
+def test_what_ended_is_announced_and_nothing_else(work: Work, queue: KeptQueue) -> None:
+    """A key that can have no record has none to speak of; all else comes again."""
+    more = ("unavailable", "conflict", "replaced", "internal_error", "key_too_long")
+    for run in (None, "r"):
+        work.run(message("a", "b", "vanished", *more, run=run), FRESH)
+        assert sorted(queue.announced) == [Change(MADE.generation, "b", key) for key in ("a", "b", "vanished")]
+        queue.announced.clear()
+
+
+def test_what_a_dead_worker_committed_is_announced_when_its_message_comes_again(work: Work, queue: KeptQueue) -> None:
+    for run in (None, "r"):
+        work.run(message("committed 1", "committed 2", "other", run=run), Delivery(UPLOADS, redelivered=True))
+        assert sorted(queue.announced) == [Change(MADE.generation, "b", f"committed {number}") for number in (1, 2)]
+        queue.announced.clear()
+
+
+def test_what_goes_to_others_is_announced_by_them(work: Work, queue: KeptQueue) -> None:
+    work.run(message("a", generation="b" * 12), FRESH)
+    replace(work, current=lambda: Current("d" * 12)).run(message("a", generation="b" * 12, tries=9), FRESH)
+    assert (len(queue.deferred), len(queue.sent), queue.announced) == (1, 1, [])
 
 
 def test_what_is_unavailable_is_tried_later_and_later(work: Work, queue: KeptQueue) -> None:

@@ -21,12 +21,14 @@ from tasks.bulk.feeder import Feeder
 from tasks.bulk.results import Progress, Result
 from tasks.bulk.tally import Sweep
 from tasks.errors import ConfigurationError, Unavailable
+from tasks.feeding.announce import Aside
 from tasks.generations.description import Sight
 from tasks.generations.pointer import promote, read_current
 from tasks.listing.reconcile import MARGIN_SECONDS, SERVERS_SECONDS, Reconciler, State
 from tasks.publish import Publisher
 from tasks.redo import Redo
 from worker import console
+from worker.announcing import announcing
 from worker.bulk.estimate import estimated
 from worker.bulk.generation import expected, require_kept, to_fill
 from worker.bulk.inventory import Inventory
@@ -100,10 +102,10 @@ def run(settings: Settings, options: Options) -> int:
     control, result = Control(), None
     with signals(control) as received:
         # One that is named is there already: no worker has to open another.
-        with session(settings, open_new=options.generation is None) as here:
+        with session(settings, open_new=options.generation is None) as here, announcing(settings) as announced:
             generation = to_fill(here, library, options.generation, control)
             if generation is not None:
-                result = _run(here, library, options, control, generation, listed)
+                result = _run(here, library, options, control, generation, listed, announced)
             # Where this block ends our own worker ends what it has in hand, and goes.
         status = 0
         if result is not None:
@@ -133,6 +135,7 @@ def _run(
     control: Control,
     generation: str,
     listed: Callable[[str, str | None], Sweep],
+    announced: Aside,
 ) -> Result:
     stored = _stored(library, options, generation)
     name = uuid.uuid4().hex
@@ -146,7 +149,8 @@ def _run(
         if ahead is not None:
             stack.callback(ahead.close)
         feeder = Feeder(feed, here.queue, crew, control, tell, here.check, ahead)
-        return _backfill(library, options, generation, partial(listed, generation, stored), feeder).run(name)
+        sweep = partial(listed, generation, stored)
+        return _backfill(library, options, generation, sweep, feeder, announced=announced).run(name)
 
 
 def _backfill(
@@ -156,6 +160,7 @@ def _backfill(
     sweep: Callable[[], Sweep],
     feeder: Feeder | None = None,
     tell: Callable[[Progress], None] | None = None,
+    announced: Aside | None = None,
 ) -> Backfill:
     """Wire a run."""
     whole = options.keys is None and options.inventory is None
@@ -193,6 +198,7 @@ def _backfill(
         feeder,
         tell,
         asked=lambda: library.meter.total,
+        announced=announced,
     )
 
 

@@ -132,7 +132,7 @@ def _listening(settings: Settings, source: str) -> Iterator[Listener]:
     except Unavailable as error:
         logger.warning("the library does not answer yet, going on: %s", error)
     current = RecentCurrent(lambda: read_current(library.sidecars, library.layout))
-    queue: Queue = RedisQueue(sender, client, settings.changes_kept)
+    queue: Queue = RedisQueue(sender, client)
     with ExitStack() as stack:
         stack.callback(sender.close)
         stack.callback(client.close)

@@ -5,13 +5,16 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from tasks.errors import ConfigurationError
+from tasks.feeding.announce import Aside, changes_of
 from tasks.layout import FOLDER_KEYS, Layout
 from tasks.records import Outcome, Status
 from tasks.tag import tag_many
 from worker import console
+from worker.announcing import announcing
 from worker.explainer import Explainer
 from worker.inputs import Inputs, expand
 from worker.runtime import Runtime, load_model
@@ -45,7 +48,7 @@ def run(
         out.mkdir(parents=True, exist_ok=True)
         sidecars = LocalStore(out), Layout("", FOLDER_KEYS)
     total = None if "-" in paths or not sys.stderr.isatty() else sum(1 for _ in _inputs(settings, paths, out))
-    with console.bars() as bars:
+    with console.bars() as bars, announcing(settings) if out is not None else nullcontext(Aside()) as announced:
         model = load_model(settings, bars.update)
         explainer = Explainer(model, about) if explain or about else None
         tally = Tally()
@@ -53,6 +56,8 @@ def run(
             for outcome in tag_many(runtime.tagger, inputs, settings.threads):
                 console.emit(explainer.explained(outcome.record) if explainer else outcome.record.to_json())
                 tally.add(outcome)
+                if not outcome.cached:
+                    announced.add(changes_of([outcome]))
                 bars.update("tagging", tally.total, total)
     console.say(tally.summary(inputs.left))
     return OK if tally.good == tally.total else SOME_FAILED

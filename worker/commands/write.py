@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tasks.errors import ConfigurationError, Unavailable
@@ -15,6 +15,7 @@ from tasks.own_writes import OwnWriter
 from tasks.ports import Store
 from taxonomy.policy import withheld
 from worker import console
+from worker.announcing import announcing
 from worker.library import Library, open_library
 from worker.metadata.beside import Naming
 from worker.metadata.exiftool import ExifTool
@@ -59,6 +60,8 @@ def run(settings: Settings, options: Options) -> int:
     with ExitStack() as stack:
         tool = stack.enter_context(ExifTool(settings.exiftool)) if options.embed else None
         target, own = _target(library, options)
+        if own is not None and not options.dry_run:
+            own = replace(own, changes=stack.enter_context(announcing(settings)))
         writer = Writer(
             library,
             wording,

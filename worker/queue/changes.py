@@ -31,6 +31,7 @@ BATCH = 1000
 IDLE_SECONDS = 60.0
 """After so long a reader is taken for dead, and what it has in hand goes to another; a slow one does harm to nobody."""
 FORGET_SECONDS = 3600.0
+"""After so long the server forgets a reader that has nothing in hand."""
 WAIT_SECONDS = 1.0
 """Most that a command blocks: less than the client's time-out."""
 
@@ -170,9 +171,12 @@ def state_key(name: str) -> str:
     return f"stockmeta:feed:{name}"
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def encoded(change: Change) -> str:
     """A change as the stream holds it."""
-    return json.dumps(change, separators=(",", ":"))
+    return _encode(change)
 
 
 def _decoded(fields: dict[str, str]) -> Change:

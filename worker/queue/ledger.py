@@ -66,8 +66,10 @@ return string.format('%.6f', now)
 # Always, also of a message that was struck before: whoever did that may not have known what became of it.
 _ANNOUNCE = f"""
 local function announce(stream, kept, first, last)
+  -- Only where somebody reads changes are they kept.
+  if redis.call('EXISTS', stream) == 0 then return end
   for i = first, last do
-    redis.call('XADD', stream, 'NOMKSTREAM', 'MAXLEN', '~', kept, '*', '{FIELD}', ARGV[i])
+    redis.call('XADD', stream, 'MAXLEN', '~', kept, '*', '{FIELD}', ARGV[i])
   end
 end
 """

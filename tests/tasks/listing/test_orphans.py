@@ -1,8 +1,11 @@
 from tasks.errors import Unavailable
+from tasks.feeding.announce import Aside
+from tasks.feeding.changes import Change
 from tasks.layout import Layout
 from tasks.listing.orphans import Orphans, Removed, remove
 from tasks.publish import Publisher
 from tasks.records import ImageRef
+from tests.tasks.queues import KeptChanges
 from tests.worker.libraries import GENERATION, record
 from worker.storage.memory import MemoryStore
 
@@ -30,8 +33,11 @@ def test_each_is_looked_at_before_its_records_go() -> None:
         orphans.add("gone.jpg")
         orphans.add("there.jpg")
         told: list[Removed] = []
-        remove(orphans, Publisher(sidecars, layout, GENERATION), source, told.append)
+        changes = KeptChanges()
+        with Aside(changes) as announced:
+            remove(orphans, Publisher(sidecars, layout, GENERATION), source, told.append, announced)
     assert told == [Removed(removed=1, there=1)]
+    assert Change(GENERATION, "photos", "gone.jpg") in changes.announced
     assert {stat.key.rpartition("/")[2] for stat in sidecars.list()} == {"there.jpg.json"}
 
 
@@ -45,6 +51,9 @@ def test_where_the_store_does_not_say_nothing_goes() -> None:
     with Orphans() as orphans:
         orphans.add("a.jpg")
         told: list[Removed] = []
-        remove(orphans, Publisher(sidecars, layout, GENERATION), Away("photos"), told.append)
+        changes = KeptChanges()
+        with Aside(changes) as announced:
+            remove(orphans, Publisher(sidecars, layout, GENERATION), Away("photos"), told.append, announced)
     assert told == [Removed(unknown=1)]
+    assert changes.announced == [Change(GENERATION, "photos", "a.jpg")], "it may have broken off after a removal"
     assert len(list(sidecars.list())) == 1
