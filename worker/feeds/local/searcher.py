@@ -49,7 +49,7 @@ class LocalSearcher:
             return []
         # More than are wanted, since the exact strength of keywords orders those that are close.
         hits = reader.search(only(reader.schema, asked.query, filters), limit + max(20, limit // 2))
-        return self._explained(reader, asked, hits)[:limit]
+        return self._explained(reader, asked, hits, limit)
 
     def by_vector(self, vector: NDArray[np.float32], filters: Filters, limit: int) -> Sequence[Ranked]:
         """The nearest by cosine first, to a unit vector (d,). Raises `ValueError` if it has another d."""
@@ -96,14 +96,17 @@ class LocalSearcher:
                 return found
         return vectors.nearest_of(vector, [row for row, _ in reader.search(passing, count)], limit)
 
-    def _explained(self, reader: Reader, asked: Understood, hits: Sequence[tuple[int, float]]) -> list[Ranked]:
+    def _explained(
+        self, reader: Reader, asked: Understood, hits: Sequence[tuple[int, float]], limit: int
+    ) -> list[Ranked]:
         there = reader.rows([row for row, _ in hits], bodies=True)
         found = []
         for row, score in hits:
             if row in there:
                 known = _known(there[row].body or b"")
-                found.append(Ranked(there[row].id, score + strength(asked, known), self._words.reasons(asked, known)))
-        return sorted(found, key=lambda each: (-each.score, each.id))
+                found.append((score + strength(asked, known), there[row].id, known))
+        best = sorted(found, key=lambda each: (-each[0], each[1]))[:limit]
+        return [Ranked(number, score, self._words.reasons(asked, known)) for score, number, known in best]
 
     def _current(self) -> Reader:
         """The index that serves now, with all that was committed."""

@@ -63,7 +63,7 @@ class LocalSink:
         self._claim()
         name = index.folder.name
         serving = Serving(index.generation, name)
-        if self._folder.serving() != serving:
+        if self._serving() != serving:
             self._folder.serve(serving)
         for other in self._folder.indexes(index.generation):
             if other != name:

@@ -21,9 +21,9 @@ STATE = 0
 def schema() -> tantivy.Schema:
     """The fields; nothing is stored, since SQLite has it."""
     builder = tantivy.SchemaBuilder()
-    builder.add_unsigned_field("row", indexed=True, fast=True)
-    builder.add_unsigned_field("sequence", fast=True)
-    builder.add_unsigned_field("format", fast=True)
+    builder.add_integer_field("row", indexed=True, fast=True)
+    builder.add_integer_field("sequence", fast=True)
+    builder.add_integer_field("format", fast=True)
     builder.add_text_field("concepts", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("facets", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("key", tokenizer_name="raw", index_option="basic")
@@ -35,7 +35,7 @@ def schema() -> tantivy.Schema:
 def document(row: int, source: Document) -> tantivy.Document:
     """What tantivy gets of one picture."""
     made = tantivy.Document()
-    made.add_unsigned("row", row)
+    made.add_integer("row", row)
     made.add_text("key", source.key)
     made.add_text("path", spaced(source.key))
     for term in source.keywords:
@@ -59,9 +59,9 @@ def document(row: int, source: Document) -> tantivy.Document:
 def state(sequence: int, version: int) -> tantivy.Document:
     """The document that is no picture."""
     made = tantivy.Document()
-    made.add_unsigned("row", STATE)
-    made.add_unsigned("sequence", sequence)
-    made.add_unsigned("format", version)
+    made.add_integer("row", STATE)
+    made.add_integer("sequence", sequence)
+    made.add_integer("format", version)
     return made
 
 
