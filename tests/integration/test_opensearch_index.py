@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from osmem_server import OsmemServer
@@ -9,7 +10,8 @@ from osmem_server import OsmemServer
 from tasks.errors import ConfigurationError, Unavailable
 from tasks.feeding.document import document_id
 from tasks.feeding.ports import Delivered, Indexed, Put, Remove
-from tests.integration.opensearch_stage import Stage, counting, running, staged
+from tests.faults.proxy import Rule
+from tests.integration.opensearch_stage import Stage, counting, error, instead, running, said, staged
 from tests.worker.feeds.opensearch.indexed_documents import BUCKET, GENERATION, document, full
 from worker.feeds.opensearch import listing
 from worker.feeds.opensearch.sink import OpenSearchSink
@@ -316,3 +318,61 @@ def test_requests_are_compressed(stage: Stage, sink: OpenSearchSink) -> None:
     with stage.proxy.rule(rule):
         index.deliver([Put(document("a.jpg"))])
     assert b"content-encoding: gzip" in seen[0].lower() and json.dumps("a.jpg").encode() not in seen[0]
+
+
+def with_plugins(stage: Stage, *plugins: str) -> Rule:
+    rows = [{"name": "node", "component": plugin, "version": "3.1.0"} for plugin in plugins]
+    return instead(said("200 OK", rows), 9, "GET /_cat/plugins")
+
+
+def test_where_the_plugin_is_vectors_get_a_field_with_the_first_of_them(stage: Stage, sink: OpenSearchSink) -> None:
+    with stage.proxy.rule(with_plugins(stage, "opensearch-knn")):
+        index = sink.open(GENERATION)
+    settings = stage.ask("GET", f"/{index.name}/_settings")[index.name]["settings"]["index"]
+    assert settings["knn"] == "true"
+
+    def properties() -> Any:
+        return stage.ask("GET", f"/{index.name}/_mapping")[index.name]["mappings"]["properties"]
+
+    assert index.deliver([Put(document("none.jpg"))]).put == 1 and "vector" not in properties()
+    # Another process that opened it before knows of no field either.
+    other = stage.sink()
+    with stage.proxy.rule(with_plugins(stage, "opensearch-knn")):
+        second = other.open(GENERATION)
+    assert index.deliver([Put(full("a.jpg"))]).put == 1
+    assert (properties()["vector"]["type"], properties()["vector"]["dimension"]) == ("knn_vector", 8)
+    assert second.deliver([Put(full("b.jpg"))]).put == 1
+    source = stage.ask("GET", f"/{index.name}/_doc/{document_id(BUCKET, 'b.jpg')}")["_source"]
+    # It is kept once, in the form that documents have.
+    assert "vector" not in source and from_source(source) == full("b.jpg")
+    other.close()
+
+
+def test_without_the_plugin_vectors_are_kept_and_not_indexed(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    index.deliver([Put(full("a.jpg"))])
+    mappings = stage.ask("GET", f"/{index.name}/_mapping")[index.name]["mappings"]
+    assert "vector" not in mappings["properties"] and not mappings["_meta"]["stockmeta"]["vectors"]
+    source = stage.ask("GET", f"/{index.name}/_doc/{document_id(BUCKET, 'a.jpg')}")["_source"]
+    assert from_source(source).embedding == full("a.jpg").embedding
+
+
+def test_a_field_of_vectors_that_is_refused_is_told(stage: Stage, sink: OpenSearchSink) -> None:
+    with stage.proxy.rule(with_plugins(stage, "opensearch-knn")):
+        index = sink.open(GENERATION)
+    refused = said("400 Bad Request", error("mapper_parsing_exception", "Dimension value cannot be greater than 4"))
+    with (
+        stage.proxy.rule(instead(refused, 1, r"PUT /[^ ]+/_mapping")),
+        pytest.raises(ConfigurationError, match="no vectors of 8 dimensions"),
+    ):
+        index.deliver([Put(full("a.jpg"))])
+
+
+def test_the_cluster_gives_up_on_a_shard_before_we_give_up_on_the_cluster(stage: Stage) -> None:
+    sink = stage.sink(read=30.0)
+    index = sink.open(GENERATION)
+    seen, rule = counting()
+    with stage.proxy.rule(rule):
+        index.deliver([Put(document("a.jpg"))])
+    assert b"timeout=15s" in seen[0] and b"require_alias=true" in seen[0]
+    sink.close()

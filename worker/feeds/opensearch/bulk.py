@@ -54,6 +54,10 @@ class Bulk:
     operations: int = OPERATIONS
     size: int = BYTES
 
+    def __post_init__(self) -> None:
+        # Of a shard that is not there the cluster tells after this long; it has to be before we take it for dead.
+        self._timeout = f"{max(1, round(self.client.patience.read / 2))}s"
+
     def send(self, operations: Sequence[bytes]) -> list[Ended]:
         """Operations as NDJSON, of one or two lines each; what became of each, in order.
 
@@ -103,7 +107,7 @@ class Bulk:
                 "POST",
                 f"/{self.alias}/_bulk",
                 b"".join(piece),
-                {"require_alias": "true", "filter_path": f"errors,{TOLD}"},
+                {"require_alias": "true", "filter_path": f"errors,{TOLD}", "timeout": self._timeout},
             )
         except Refusal as refusal:
             if refusal.status not in UNSPLIT:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tasks.errors import Unavailable
+from tasks.errors import ConfigurationError, Unavailable
 from tasks.feeding.document import document_id
 from tasks.feeding.ports import Delivered, Indexed, Operation, Put, Refused, Remove
 from worker.feeds.opensearch import listing, names
@@ -129,9 +129,19 @@ class OpenSearchIndex:
         for operation in operations:
             if isinstance(operation, Put) and operation.document.embedding is not None:
                 field = vector_field(self._engine, operation.document.embedding.dimensions)
-                self._client.need("PUT", f"/{self.name}/_mapping", {"properties": {"vector": field}})
+                body = {"properties": {"vector": field}}
+                if self._client.ask("PUT", f"/{self.name}/_mapping", body, tolerate=(400,)) is None:
+                    self._require_vectors(operation.document.embedding.dimensions)
                 self._vector_known = True
                 return
+
+    def _require_vectors(self, dimensions: int) -> None:
+        # Refused because another process was first, with vectors of its first document; or for good.
+        if "vector" not in self._mappings()["properties"]:
+            raise ConfigurationError(
+                f"the index {self.name} takes no vectors of {dimensions} dimensions; docs/opensearch.md says what the "
+                "cluster needs for them"
+            )
 
     def _mappings(self) -> dict[str, Any]:
         answer = self._client.need("GET", f"/{self.name}/_mapping")

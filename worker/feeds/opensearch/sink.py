@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.errors import ConfigurationError
+from tasks.errors import ConfigurationError, Unavailable
 from tasks.feeding.document import VERSION
 from tasks.feeding.ports import Index
 from worker.feeds.opensearch import names
@@ -56,6 +56,8 @@ class OpenSearchSink:
             name = names.index_name(self.alias, generation, number)
             self._make(name, generation)
             found = self._found(generation)
+        if name not in found:
+            raise Unavailable(f"OpenSearch at {self._client.url}: the index {name} was removed while it was opened")
         self._make_letters()
         mappings = found[name]
         self._check(name, mappings)

@@ -4,7 +4,7 @@ import gzip
 from base64 import b64encode
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as NoConnection
@@ -76,8 +76,10 @@ class Wire:
 
     def send(self, method: str, path: str, params: Mapping[str, str], body: bytes | None) -> Any:
         """The answer, parsed. Raises `Refusal`, `Broken`, `ConfigurationError` (a certificate that is not trusted)."""
+        # Given as `params`, some would mean something to the client instead: `timeout` for one.
+        url = f"{path}?{urlencode(params)}" if params else path
         try:
-            return self._client.transport.perform_request(method, path, params=dict(params), body=body)
+            return self._client.transport.perform_request(method, url, body=body)
         except _Answered as answered:
             raise answered.refusal from None
         except SSLError as error:
