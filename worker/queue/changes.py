@@ -88,14 +88,18 @@ class RedisChangeStream:
         """
         answer = self._run(self._missed, uuid.uuid4().hex)
         if not answer:
+            self._epoch = ""
             return None
-        self._epoch, reason = answer
+        epoch, reason = answer
+        # The first answer counts: what was missed since was perhaps passed already by the comparison under way.
+        self._epoch = self._epoch or epoch
         return str(reason)
 
     def caught_up(self) -> None:
         """See `tasks.feeding.changes.ChangeStream`; nothing, where more was missed meanwhile. Raises as `missed`."""
-        if not self._run(self._caught_up, self._epoch):
+        if self._epoch and not self._run(self._caught_up, self._epoch):
             logger.warning("more changes were missed while listings were compared; they are compared once more")
+        self._epoch = ""
 
     def read(self, most: int, wait: float) -> Sequence[Announced]:
         """See `tasks.feeding.changes.ChangeStream`. Raises as `missed` does."""
