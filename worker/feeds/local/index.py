@@ -34,6 +34,7 @@ class LocalIndex:
 
     def __init__(self, folder: Path, generation: str, bucket: str, few: int = FEW) -> None:
         self.generation, self.name, self.folder = generation, folder.name, folder
+        self._closed = False
         self._rows = Rows(folder / schema.NAME, generation, bucket)
         try:
             self._text = Text(folder / text.NAME, self._rows.sequence, self._rows.count())
@@ -75,6 +76,8 @@ class LocalIndex:
 
     def close(self) -> None:
         """Let go of files; what was not committed may be lost."""
+        if self._closed:
+            return
         try:
             self._vectors.close()
         finally:
@@ -82,6 +85,7 @@ class LocalIndex:
 
     def abandon(self) -> None:
         """Let go of files that are to be removed."""
+        self._closed = True
         try:
             self._vectors.abandon()
             self._text.close()

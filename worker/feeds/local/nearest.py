@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,7 +98,7 @@ class Nearest:
         self._recent = Recent(dimensions, 0)
 
     def read(self, connection: sqlite3.Connection, saved: Saved | None) -> None:
-        """Take in what changed. Raises `sqlite3.Error`, `OSError` and what usearch raises."""
+        """Take in what changed. Raises `sqlite3.Error`."""
         if saved != self._saved:
             self._view(saved)
         self._recent.read(connection)
@@ -154,12 +155,12 @@ class Nearest:
     def _view(self, saved: Saved | None) -> None:
         self._graph, self._saved = None, saved
         if saved is not None:
-            path = self._folder / saved.name
-            if path.stat().st_size == saved.bytes:
-                made = graph.made(self.dimensions)
-                made.view(path)
-                self._graph = made
-        # Of a file that cannot be used, all vectors are read one by one: slow, and right.
+            path, made = self._folder / saved.name, graph.made(self.dimensions)
+            # Of a file that cannot be used, all vectors are read from the rows: slow, and right.
+            with suppress(OSError, RuntimeError, ValueError):
+                if path.stat().st_size == saved.bytes:
+                    made.view(path)
+                    self._graph = made
         self._recent = Recent(self.dimensions, saved.sequence if saved is not None and self._graph is not None else 0)
 
 

@@ -63,12 +63,12 @@ class Reader:
             return
         if self._nearest is None:
             self._nearest = Nearest(self._folder, int(meta["dimensions"]))
-        with errors.database(self._path), errors.files(self._folder), errors.engine(self._folder):
-            try:
-                self._nearest.read(self._connection, Saved.parse(meta.get("vectors")))
-            except FileNotFoundError:
-                # The writer has just replaced the file; the table has the name of the new one.
-                self._nearest.read(self._connection, Saved.parse(self._meta().get("vectors")))
+        saved = Saved.parse(meta.get("vectors"))
+        if saved is not None and not (self._folder / saved.name).exists():
+            # The writer has just replaced the file, and the table has the name of the new one.
+            saved = Saved.parse(self._meta().get("vectors"))
+        with errors.database(self._path):
+            self._nearest.read(self._connection, saved)
 
     @property
     def vectors(self) -> Nearest | None:

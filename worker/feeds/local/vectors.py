@@ -38,6 +38,9 @@ class Vectors:
         self._graph: Any = None
         self._added = 0
         self.saved = Saved.parse(rows.meta("vectors"))
+        if self.saved is not None and not self._whole(self.saved):
+            self.saved = None
+            rows.keep(vectors=None)
         with suppress(OSError):
             self._remove_others()
 
@@ -101,21 +104,19 @@ class Vectors:
             numbers, vectors = zip(*new, strict=True)
             self._graph.add(np.array(numbers, dtype=np.uint64), np.stack(vectors))
 
+    def _whole(self, saved: Saved) -> bool:
+        try:
+            sound = graph.checksum(self._folder / saved.name) == saved.crc
+        except OSError:
+            return False
+        return sound and saved.sequence <= self._rows.sequence
+
     def _load(self, dimensions: int) -> None:
-        made = graph.made(dimensions)
-        self._added = 0
+        self._graph, self._added = graph.made(dimensions), 0
         if self.saved is not None:
-            path = self._folder / self.saved.name
-            try:
-                if graph.checksum(path) == self.saved.crc:
-                    made.load(path)
-                    self._added = self.saved.sequence
-            except (OSError, RuntimeError, ValueError):
-                # Missing or broken: it is made from the rows again.
-                made = graph.made(dimensions)
-        if self._added > self._rows.sequence:
-            made, self._added = graph.made(dimensions), 0
-        self._graph = made
+            with suppress(OSError, RuntimeError, ValueError):
+                self._graph.load(self._folder / self.saved.name)
+                self._added = self.saved.sequence
 
     def _save(self) -> None:
         unfinished = self._folder / "vectors.unfinished"
