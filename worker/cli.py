@@ -12,6 +12,7 @@ from tasks.errors import ConfigurationError, StockmetaError
 from worker import (
     cli_bulk,
     cli_failed,
+    cli_feed,
     cli_generation,
     cli_listen,
     cli_measure,
@@ -34,6 +35,7 @@ app = typer.Typer(
     epilog="Settings can also be given in the environment, as STOCKMETA_… variables: see docs/settings.md.",
 )
 app.add_typer(cli_failed.app, name="failed")
+app.add_typer(cli_feed.app, name="feed")
 app.add_typer(cli_generation.app, name="generation")
 app.add_typer(cli_listen.app, name="listen")
 app.add_typer(cli_taxonomy.app, name="taxonomy")

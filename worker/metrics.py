@@ -8,10 +8,12 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.metrics import MetricWrapperBase
 
+from tasks.feeding.changes import Backlog
 from tasks.messages import QUEUES
 from tasks.records import Outcome
 from worker.collectors import ListenerEvents, StoreTraffic, WholeQueue, queue_families
 from worker.events.intake import Tally
+from worker.feed_metrics import FeedBacklog, FeedMetrics, backlog_families
 from worker.labels import REASONS, STAGES, STATUSES, known
 from worker.queue.snapshot import Snapshot
 from worker.storage.counted import Meter
@@ -122,6 +124,12 @@ class Metrics:
         """Show what a listener (`sqs`, `webhook` or `folder`) took and dropped."""
         self.registry.register(ListenerEvents(source, tally))
 
+    def feed(self, sink: str, look: Callable[[], Backlog] | None) -> FeedMetrics:
+        """Show a feed (`local`, `ndjson` or `opensearch`), and what it has not delivered, as `look` finds it."""
+        if look is not None:
+            self.registry.register(FeedBacklog(sink, look))
+        return FeedMetrics(self.registry, sink)
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -134,14 +142,18 @@ class Said:
 
 
 def reference() -> list[Said]:
-    """All metrics of workers and listeners, with the names under which they are scraped."""
-    metrics = Metrics()
+    """All metrics of workers, listeners and feeds, with the names under which they are scraped."""
     found = []
-    for wrapper in vars(metrics).values():
+    for wrapper in (*vars(Metrics()).values(), *vars(FeedMetrics(CollectorRegistry(), "local")).values()):
         if isinstance(wrapper, MetricWrapperBase):
             (family,) = wrapper.describe()
             found.append((family, tuple(wrapper._labelnames)))
-    scraped = (*StoreTraffic(Meter()).collect(), *ListenerEvents("sqs", Tally()).collect(), *queue_families(None))
+    scraped = (
+        *StoreTraffic(Meter()).collect(),
+        *ListenerEvents("sqs", Tally()).collect(),
+        *queue_families(None),
+        *backlog_families(),
+    )
     # Those that are made at a scrape are of classes that keep the names, though `Metric` does not.
     found += [(family, tuple(getattr(family, "_labelnames", ()))) for family in scraped]
     suffix = {"counter": "_total", "info": "_info"}

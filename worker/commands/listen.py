@@ -1,12 +1,10 @@
 """`stockmeta listen`: events from a store become messages for the workers, until the listener is told to stop."""
 
 import logging
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from types import FrameType
 
 from tasks.errors import ConfigurationError, Unavailable
 from tasks.generations.pointer import read_current
@@ -23,6 +21,7 @@ from worker.metrics import Metrics
 from worker.queue.connection import connect, redis_errors
 from worker.queue.redis_queue import RedisQueue
 from worker.settings import Settings
+from worker.stopping import stopped_by_signals
 from worker.storage.local import LocalStore
 
 logger = logging.getLogger(__name__)
@@ -136,7 +135,7 @@ def _listening(settings: Settings, source: str) -> Iterator[Listener]:
     with ExitStack() as stack:
         stack.callback(sender.close)
         stack.callback(client.close)
-        stop = stack.enter_context(_stopped_by_signals())
+        stop = stack.enter_context(stopped_by_signals())
         if settings.http_port is not None:
             metrics = Metrics()
             metrics.listen(source, tally)
@@ -149,23 +148,6 @@ def _listening(settings: Settings, source: str) -> Iterator[Listener]:
 def _scope(library: Library) -> Scope:
     outputs = library.layout if library.sidecars is library.source else None
     return Scope(library.source.bucket, library.prefix, outputs, library.extensions, library.renditions)
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set. A second one of the same kind ends the process at once."""
-    stop = threading.Event()
-
-    def handle(number: int, _: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

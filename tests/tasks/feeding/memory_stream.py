@@ -1,4 +1,4 @@
-"""A change stream in memory, with the contract of `tasks.feeding.changes.ChangeStream`, for one reader after another."""
+"""A change stream in memory, as `tasks.feeding.changes.ChangeStream` wants it, for one reader after another."""
 
 from collections.abc import Callable, Sequence
 

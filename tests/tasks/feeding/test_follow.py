@@ -452,7 +452,7 @@ def test_whatever_happens_the_index_ends_as_the_sidecars_are(actions: list[tuple
 
 def _whatever(service: Service, actions: list[tuple[str, ...]]) -> None:
     store, layout = service.stand.store, service.stand.layout
-    refused: set[str] = set()
+    refusing: list[str] = []
     for name, *rest in actions:
         match name, rest:
             case "commit", [key, generation]:
@@ -480,9 +480,9 @@ def _whatever(service: Service, actions: list[tuple[str, ...]]) -> None:
             case "shuffle", _:
                 service.stream.waiting.reverse()
             case "refuse", _:
-                refused = {"b.jpg"} if not refused else set()
+                refusing[:] = [] if refusing else ["b.jpg"]
                 for index in service.sink.indexes.values():
-                    index.refuse = lambda document: "refused" if document.key in refused else None
+                    index.refuse = lambda document: "refused" if document.key in refusing else None
     service.settle()
     for generation, followed in service.follower._followed.items():
         has, wanted = tags(service.sink.indexes[generation]), service.stand.tags(generation)
@@ -490,7 +490,7 @@ def _whatever(service: Service, actions: list[tuple[str, ...]]) -> None:
         assert {key: has.get(key) for key in KEYS if key != "b.jpg"} == {
             key: wanted.get(key) for key in KEYS if key != "b.jpg"
         }
-    refused.clear()
+    refusing.clear()
     service.turn(3601)
     service.settle()
     assert all(map(service.equal, service.follower._followed))
