@@ -44,6 +44,8 @@ _AMERICAN = (
 )
 """British spellings and the American ones, as far as they follow a rule; `british` in the vocabulary has the rest."""
 
+_HYPHENS = str.maketrans(dict.fromkeys("-_‐‑", " "))
+
 
 class Lexicon:
     """Finds concepts by what people call them: every English form and every other language's labels.
@@ -80,7 +82,7 @@ class Lexicon:
 def folded(term: str) -> str:
     """A term without what makes no difference: case, width, hyphens, underscores, double spaces."""
     text = unicodedata.normalize("NFKC", term).casefold()
-    return " ".join(re.sub(r"[-_‐‑]", " ", text).split())
+    return " ".join(text.translate(_HYPHENS).split())
 
 
 def _forms(term: str) -> Iterator[str]:

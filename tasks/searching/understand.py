@@ -141,7 +141,8 @@ class Understanding:
     @cached_property
     def _spelt(self) -> dict[str, str]:
         """Names with signs that queries are read without: `st bernard` is `st. bernard`."""
-        return {plain: term for term in self._lexicon.terms if (plain := " ".join(words(term))) != term}
+        odd = (term for term in self._lexicon.terms if not term.replace(" ", "").isalnum())
+        return {" ".join(words(term)): term for term in odd}
 
     def _named(self, text: str) -> tuple[Concept, ...]:
         return self._lexicon.find(self._spelt.get(text, text))
