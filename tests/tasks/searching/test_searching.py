@@ -147,7 +147,11 @@ def test_a_picture_is_not_like_itself() -> None:
 def test_a_text_and_a_picture_together() -> None:
     results = search().find(Asked("dog", like=np.array([0, 1, 0, 0], np.float32)))
     assert results.lists == ("words", "text", "like")
-    assert keys(results)[0] == "dog-on-beach.jpg"
+    both = next(hit for hit in results.hits if hit.document.key == "dog-on-beach.jpg")
+    assert set(both.ranks) == {"words", "text", "like"}
+    assert both.why == ("keyword: dog", "picture: 0.80", "alike: 0.60")
+    unlike = keys(search().find(Asked("dog")))
+    assert keys(results).index("untagged-dog.jpg") < unlike.index("untagged-dog.jpg")
 
 
 def test_near_duplicates_are_one_hit() -> None:
