@@ -27,6 +27,9 @@ FIELDS = (
 LIBRARIES = ("asyncio", "boto3", "botocore", "celery", "kombu", "PIL", "s3transfer", "urllib3", "uvicorn", "watchfiles")
 """Loggers that say nothing below WARNING: at INFO, and more so at DEBUG, some print requests with their headers."""
 
+TALKATIVE = ("opensearch",)
+"""Loggers that give a traceback for each request that fails, which our own client tells in a line."""
+
 MOST_CHARACTERS = 16_384
 """Of a message, and of a traceback: what is cut off is said."""
 
@@ -123,6 +126,8 @@ def configure(style: Literal["text", "json"] = "text", level: int = logging.WARN
     root.setLevel(level)
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

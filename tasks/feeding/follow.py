@@ -27,6 +27,8 @@ from tasks.generations.pointer import Current, read_current
 logger = logging.getLogger(__name__)
 
 LISTENING_SECONDS = 0.05
+OFTEN_SECONDS = 600.0
+"""Comparisons that come more often than that are worth a line only if something differed."""
 
 
 @dataclass(frozen=True)
@@ -239,10 +241,13 @@ class Follower:
         if followed.may_serve():
             self._sink.serve(followed.index)
             logger.info("searches use generation %s", followed.index.generation)
+        first = not followed.compared
         seconds = followed.end(self._pace.compare)
         self._watcher.compared(compared, seconds)
         self._tell_caught_up()
-        _report(followed.index.generation, compared, seconds)
+        # Without a broker there is one every minute.
+        level = logging.INFO if first or compared.differences or self._pace.compare >= OFTEN_SECONDS else logging.DEBUG
+        _report(followed.index.generation, compared, seconds, level)
 
     def _commit(self, *, now: bool = False) -> None:
         """Make what was delivered visible, and only then be done with its changes."""
@@ -273,8 +278,7 @@ class Follower:
             followed.close()
 
 
-def _report(generation: str, compared: Compared, seconds: float) -> None:
-    level = logging.INFO if compared.differences else logging.DEBUG
+def _report(generation: str, compared: Compared, seconds: float, level: int) -> None:
     logger.log(
         level,
         "generation %s was compared in %.1f s: %d sidecars, %d documents, %d differed, %d still do",

@@ -18,6 +18,7 @@ class Followed:
         missed: since when changes may have been missed; only a comparison that began later makes up for that.
         serve: since when searches should use it and do not, likewise.
         dirty: something was delivered and not committed.
+        compared: a comparison has ended.
     """
 
     def __init__(self, index: Index, clock: Callable[[], float]) -> None:
@@ -25,7 +26,7 @@ class Followed:
         self.run: Reconciliation | None = None
         self.missed: float | None = None
         self.serve: float | None = None
-        self.dirty = False
+        self.dirty = self.compared = False
         self._clock = clock
         self._began = 0.0
         self._due = clock()
@@ -54,6 +55,7 @@ class Followed:
     def end(self, interval: float) -> float:
         """It has ended, and the next one is due after so many seconds; returns how many it took."""
         self.close()
+        self.compared = True
         now = self._clock()
         if self.missed is not None and self.missed <= self._began:
             self.missed = None

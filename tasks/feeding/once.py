@@ -180,7 +180,8 @@ class Once:
     def _differs(self, difference: Difference) -> None:
         if difference.outcome in ("put", "removed") and len(self._acted) < LOOKED_AT:
             self._acted.append(difference.key)
-        if self._tell is not None:
+        # What the first comparison could not put right was told by then.
+        if self._tell is not None and (not self._passes or difference.outcome in ("put", "removed")):
             self._tell(difference)
 
     def _report(self, index: Index, seconds: float, *, interrupted: bool) -> Report:

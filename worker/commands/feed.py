@@ -29,6 +29,7 @@ from worker.stopping import signals, stopped_by_signals
 logger = logging.getLogger(__name__)
 
 SCHEMA = "stockmeta-feed/1"
+TROUBLES = ("refused", "broken", "unsettled", "kept")
 STILL_SECONDS = 900.0
 """After so long without a turn of its loop a feed is taken for dead."""
 
@@ -80,7 +81,10 @@ def summary(report: Report) -> str:
     found = f"{report.missing:,} missing, {report.stale:,} stale and {report.extra:,} extra documents"
     if report.dry_run:
         return f"{found} of {report.sidecars:,} sidecars; nothing was changed"
-    remain = f"{report.differences:,} differences remain" if report.differences else "the index equals the sidecars"
+    why = ", ".join(f"{getattr(report, name):,} {name}" for name in TROUBLES if getattr(report, name))
+    remain = "the run was interrupted" if report.interrupted else "the index equals the sidecars"
+    if report.differences:
+        remain = f"{report.differences:,} differences remain ({why or 'not kept'})"
     return f"{found} found; {report.put:,} written, {report.removed:,} removed; {remain}"
 
 
