@@ -34,7 +34,7 @@ class Stage:
 
     def access(self, **patience: Any) -> tuple[Access, Patience]:
         """The way through the proxy."""
-        waits = {"attempts": 4, "first": 0.01, "read": 5.0, "sleep": self.pauses.append, **patience}
+        waits = {"attempts": 4, "first": 0.01, "read": 60.0, "sleep": self.pauses.append, **patience}
         return Access(f"http://127.0.0.1:{self.proxy.port}"), Patience(**waits)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:

@@ -237,11 +237,11 @@ def test_items_that_fail_again_and_again_are_unavailable_and_no_dead_letters(
 
 def test_a_disk_that_is_full_is_for_the_operator(stage: Stage, index: OpenSearchIndex) -> None:
     setting = "index.blocks.read_only_allow_delete"
-    stage.ask("PUT", f"/{index.name}/_settings", {setting: True})
+    stage.ask("PUT", f"/{index.physical}/_settings", {setting: True})
     with pytest.raises(ConfigurationError, match=r"watermark.*read_only_allow_delete"):
         index.deliver(puts(3))
     assert not stage.pauses and not stage.letters()
-    stage.ask("PUT", f"/{index.name}/_settings", {setting: None})
+    stage.ask("PUT", f"/{index.physical}/_settings", {setting: None})
     assert index.deliver(puts(3)).put == 3
 
 
@@ -316,13 +316,13 @@ def test_every_other_request_is_tried_again_too(stage: Stage, sink: OpenSearchSi
         anew = sink.open(GENERATION, anew=True)
         sink.serve(anew)
         assert sink.serving() == GENERATION
-    assert list(stage.ask("GET", f"/_alias/{stage.alias}")) == [anew.name]
+    assert list(stage.ask("GET", f"/_alias/{stage.alias}")) == [anew.physical]
     assert max(cut.values()) == 2 and len(cut) > 10
 
 
 def test_a_listing_that_breaks_off_for_good_is_an_error_and_no_end(stage: Stage, index: OpenSearchIndex) -> None:
     index.deliver(puts(30))
-    listed = listing.listed(index._client, index.name, index._engine, page=10)
+    listed = listing.listed(index._client, index.physical, index._engine, page=10)
     seen = [next(listed) for _ in range(5)]
     gone = instead(said("503 Service Unavailable", ""), 1000, "POST /_search")
     with stage.proxy.rule(gone), pytest.raises(Unavailable):

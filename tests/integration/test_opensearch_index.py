@@ -14,6 +14,7 @@ from tests.faults.proxy import Rule
 from tests.integration.opensearch_stage import Stage, counting, error, instead, running, said, staged
 from tests.worker.feeds.opensearch.indexed_documents import BUCKET, GENERATION, document, full
 from worker.feeds.opensearch import listing
+from worker.feeds.opensearch.mapping import Engine, vector_field
 from worker.feeds.opensearch.sink import OpenSearchSink
 from worker.feeds.opensearch.source import FIELDS, from_source
 
@@ -82,7 +83,7 @@ def test_every_field_comes_back_as_it_was(stage: Stage, sink: OpenSearchSink) ->
     index = sink.open(GENERATION)
     put = full("숲/강아지 1.jpg")
     index.deliver([Put(put)])
-    source = stage.ask("GET", f"/{index.name}/_doc/{put.id}?_source_includes={','.join(FIELDS)}")["_source"]
+    source = stage.ask("GET", f"/{index.physical}/_doc/{put.id}?_source_includes={','.join(FIELDS)}")["_source"]
     assert from_source(source) == put
 
 
@@ -100,7 +101,7 @@ def test_a_listing_in_pages_has_each_document_once_as_of_its_beginning(
     index = sink.open(GENERATION)
     keys = [f"{n:02}.jpg" for n in range(10)]
     index.deliver([Put(document(key)) for key in keys])
-    listed = listing.listed(index._client, index.name, index._engine, page=3)
+    listed = listing.listed(index._client, index.physical, index._engine, page=3)
     seen = [next(listed).key]
     index.deliver([Put(document("05b.jpg")), Remove("07.jpg", 9)])
     index.commit()
@@ -111,7 +112,7 @@ def test_a_listing_goes_on_when_its_point_in_time_is_over(stage: Stage, sink: Op
     index = sink.open(GENERATION)
     keys = [f"{n:02}.jpg" for n in range(10)]
     index.deliver([Put(document(key)) for key in keys])
-    listed = listing.listed(index._client, index.name, index._engine, page=3)
+    listed = listing.listed(index._client, index.physical, index._engine, page=3)
     seen = [next(listed).key]
     stage.ask("DELETE", "/_search/point_in_time/_all")
     assert seen + [indexed.key for indexed in listed] == keys
@@ -123,18 +124,18 @@ def test_complete_is_kept_across_processes(stage: Stage, sink: OpenSearchSink) -
     assert not again.complete
     index.completed()
     assert index.complete and again.complete and stage.sink().open(GENERATION).complete
-    assert again.name == index.name
+    assert again.physical == index.physical
 
 
 def test_the_mapping_is_strict_and_what_was_not_asked_for_is_refused(stage: Stage, sink: OpenSearchSink) -> None:
     index = sink.open(GENERATION)
-    mappings = stage.ask("GET", f"/{index.name}/_mapping")[index.name]["mappings"]
+    mappings = stage.ask("GET", f"/{index.physical}/_mapping")[index.physical]["mappings"]
     assert mappings["dynamic"] == "strict"
-    settings = stage.ask("GET", f"/{index.name}/_settings")[index.name]["settings"]["index"]
+    settings = stage.ask("GET", f"/{index.physical}/_settings")[index.physical]["settings"]["index"]
     assert settings["gc_deletes"] == "1h"
     # Languages are not known beforehand: each gets its own field of text.
     index.deliver([Put(full("a.jpg"))])
-    labels = stage.ask("GET", f"/{index.name}/_mapping")[index.name]["mappings"]["properties"]["labels"]
+    labels = stage.ask("GET", f"/{index.physical}/_mapping")[index.physical]["mappings"]["properties"]["labels"]
     assert set(labels["properties"]) == {"en", "ko", "de"} and labels["properties"]["de"]["type"] == "text"
 
 
@@ -149,7 +150,7 @@ def test_generations_have_indices_of_their_own_and_searches_change_over_in_one_r
     with stage.proxy.rule(rule):
         sink.serve(second)
     assert len(seen) == 1 and sink.serving() == OTHER
-    assert list(stage.ask("GET", f"/_alias/{stage.alias}")) == [second.name]
+    assert list(stage.ask("GET", f"/_alias/{stage.alias}")) == [second.physical]
     # To go back to.
     sink.serve(first)
     assert sink.serving() == GENERATION
@@ -162,20 +163,20 @@ def test_one_that_is_begun_anew_replaces_the_one_in_use_when_it_serves(stage: St
     sink.serve(old)
     interrupted = sink.open(GENERATION, anew=True)
     anew = sink.open(GENERATION, anew=True)
-    assert len({old.name, interrupted.name, anew.name}) == 3
+    assert len({old.physical, interrupted.physical, anew.physical}) == 3
     assert not list(anew.listed()) and not anew.complete and old.complete
     # Until then a feed goes on with the one in use, whatever was begun beside it.
-    assert sink.open(GENERATION).name == old.name
+    assert sink.open(GENERATION).physical == old.physical
     sink.serve(anew)
-    assert set(stage.ask("GET", f"/{stage.alias}-{GENERATION}-*/_mapping")) == {anew.name}
-    assert sink.open(GENERATION).name == anew.name
+    assert set(stage.ask("GET", f"/{stage.alias}-{GENERATION}-*/_mapping")) == {anew.physical}
+    assert sink.open(GENERATION).physical == anew.physical
     with pytest.raises(Unavailable):
         old.deliver([Put(document("a.jpg", 2))])
 
 
 def test_an_index_that_was_deleted_does_not_come_back_by_itself(stage: Stage, sink: OpenSearchSink) -> None:
     index = sink.open(GENERATION)
-    stage.ask("DELETE", f"/{index.name}")
+    stage.ask("DELETE", f"/{index.physical}")
     with pytest.raises(Unavailable, match="no such index"):
         index.deliver([Put(document("a.jpg"))])
     with pytest.raises(Unavailable):
@@ -208,15 +209,15 @@ def test_the_index_of_another_library_is_never_written(stage: Stage, sink: OpenS
 
 def test_an_index_of_another_version_is_to_be_filled_anew(stage: Stage, sink: OpenSearchSink) -> None:
     index = sink.open(GENERATION)
-    meta = stage.ask("GET", f"/{index.name}/_mapping")[index.name]["mappings"]["_meta"]
+    meta = stage.ask("GET", f"/{index.physical}/_mapping")[index.physical]["mappings"]["_meta"]
     meta["stockmeta"]["mapping"] = 0
-    stage.ask("PUT", f"/{index.name}/_mapping", {"_meta": meta})
+    stage.ask("PUT", f"/{index.physical}/_mapping", {"_meta": meta})
     with pytest.raises(ConfigurationError, match="--full"):
         sink.open(GENERATION)
     anew = sink.open(GENERATION, anew=True)
     anew.deliver([Put(document("a.jpg"))])
     sink.serve(anew)
-    assert sink.open(GENERATION).name == anew.name
+    assert sink.open(GENERATION).physical == anew.physical
 
 
 def test_an_operators_template_comes_first(stage: Stage, sink: OpenSearchSink) -> None:
@@ -226,7 +227,7 @@ def test_an_operators_template_comes_first(stage: Stage, sink: OpenSearchSink) -
     theirs["template"]["settings"]["index"]["number_of_replicas"] = "3"
     stage.ask("PUT", f"/_index_template/{stage.alias}-own", theirs)
     anew = sink.open(GENERATION, anew=True)
-    settings = stage.ask("GET", f"/{anew.name}/_settings")[anew.name]["settings"]["index"]
+    settings = stage.ask("GET", f"/{anew.physical}/_settings")[anew.physical]["settings"]["index"]
     assert settings["number_of_replicas"] == "3"
 
 
@@ -252,7 +253,8 @@ def test_bulks_are_bounded_in_operations_and_in_bytes(stage: Stage, sink: OpenSe
     with stage.proxy.rule(rule):
         index.deliver([Put(document(f"{n}.jpg")) for n in range(1001)])
         assert len(seen) == 3
-        index.deliver([Put(document(f"{n}.jpg", 2, caption="x" * (1 << 20))) for n in range(12)])
+        index._bulk.size = 50_000
+        index.deliver([Put(document(f"{n}.jpg", 2, caption="x " * 5_000)) for n in range(12)])
         assert len(seen) == 3 + 3
     assert len(list(index.listed())) == 1001
 
@@ -328,11 +330,11 @@ def with_plugins(stage: Stage, *plugins: str) -> Rule:
 def test_where_the_plugin_is_vectors_get_a_field_with_the_first_of_them(stage: Stage, sink: OpenSearchSink) -> None:
     with stage.proxy.rule(with_plugins(stage, "opensearch-knn")):
         index = sink.open(GENERATION)
-    settings = stage.ask("GET", f"/{index.name}/_settings")[index.name]["settings"]["index"]
+    settings = stage.ask("GET", f"/{index.physical}/_settings")[index.physical]["settings"]["index"]
     assert settings["knn"] == "true"
 
     def properties() -> Any:
-        return stage.ask("GET", f"/{index.name}/_mapping")[index.name]["mappings"]["properties"]
+        return stage.ask("GET", f"/{index.physical}/_mapping")[index.physical]["mappings"]["properties"]
 
     assert index.deliver([Put(document("none.jpg"))]).put == 1 and "vector" not in properties()
     # Another process that opened it before knows of no field either.
@@ -342,7 +344,7 @@ def test_where_the_plugin_is_vectors_get_a_field_with_the_first_of_them(stage: S
     assert index.deliver([Put(full("a.jpg"))]).put == 1
     assert (properties()["vector"]["type"], properties()["vector"]["dimension"]) == ("knn_vector", 8)
     assert second.deliver([Put(full("b.jpg"))]).put == 1
-    source = stage.ask("GET", f"/{index.name}/_doc/{document_id(BUCKET, 'b.jpg')}")["_source"]
+    source = stage.ask("GET", f"/{index.physical}/_doc/{document_id(BUCKET, 'b.jpg')}")["_source"]
     # It is kept once, in the form that documents have.
     assert "vector" not in source and from_source(source) == full("b.jpg")
     other.close()
@@ -351,9 +353,9 @@ def test_where_the_plugin_is_vectors_get_a_field_with_the_first_of_them(stage: S
 def test_without_the_plugin_vectors_are_kept_and_not_indexed(stage: Stage, sink: OpenSearchSink) -> None:
     index = sink.open(GENERATION)
     index.deliver([Put(full("a.jpg"))])
-    mappings = stage.ask("GET", f"/{index.name}/_mapping")[index.name]["mappings"]
+    mappings = stage.ask("GET", f"/{index.physical}/_mapping")[index.physical]["mappings"]
     assert "vector" not in mappings["properties"] and not mappings["_meta"]["stockmeta"]["vectors"]
-    source = stage.ask("GET", f"/{index.name}/_doc/{document_id(BUCKET, 'a.jpg')}")["_source"]
+    source = stage.ask("GET", f"/{index.physical}/_doc/{document_id(BUCKET, 'a.jpg')}")["_source"]
     assert from_source(source).embedding == full("a.jpg").embedding
 
 
@@ -363,7 +365,7 @@ def test_a_field_of_vectors_that_is_refused_is_told(stage: Stage, sink: OpenSear
     refused = said("400 Bad Request", error("mapper_parsing_exception", "Dimension value cannot be greater than 4"))
     with (
         stage.proxy.rule(instead(refused, 1, r"PUT /[^ ]+/_mapping")),
-        pytest.raises(ConfigurationError, match="no vectors of 8 dimensions"),
+        pytest.raises(ConfigurationError, match="cannot be greater than 4"),
     ):
         index.deliver([Put(full("a.jpg"))])
 
@@ -376,3 +378,41 @@ def test_the_cluster_gives_up_on_a_shard_before_we_give_up_on_the_cluster(stage:
         index.deliver([Put(document("a.jpg"))])
     assert b"timeout=15s" in seen[0] and b"require_alias=true" in seen[0]
     sink.close()
+
+
+def test_a_model_with_other_dimensions_costs_only_its_own_documents(stage: Stage, sink: OpenSearchSink) -> None:
+    with stage.proxy.rule(with_plugins(stage, "opensearch-knn")):
+        index = sink.open(GENERATION)
+    path = f"/{index.physical}/_mapping"
+    # What another process did in the meantime.
+    stage.ask("PUT", path, {"properties": {"vector": vector_field(Engine(False, True, False), 16)}})
+    refused = said("400 Bad Request", error("illegal_argument_exception", "Mapper for [vector] conflicts"))
+    item = {"status": 400, "error": {"type": "mapper_parsing_exception", "reason": "Vector dimension mismatch"}}
+    answer = said("200 OK", {"errors": True, "items": [{"index": item}]})
+    with stage.proxy.rule(instead(refused, 1, r"PUT /[^ ]+/_mapping"), instead(answer, 1)):
+        assert [each.reason for each in index.deliver([Put(full("a.jpg"))]).refused] == ["Vector dimension mismatch"]
+
+
+def test_elasticsearch_is_asked_in_its_own_words(stage: Stage, sink: OpenSearchSink) -> None:
+    """As far as osmem goes along: it has no `_pit` and no `dense_vector`."""
+    root = {"version": {"number": "8.15.0", "build_flavor": "default"}, "tagline": "You Know, for Search"}
+    seen, rule = counting(r"POST /[^ ]+/_pit")
+    with stage.proxy.rule(instead(said("200 OK", root, "X-Elastic-Product: Elasticsearch"), 9, "GET / "), rule):
+        index = sink.open(GENERATION)
+        index.deliver([Put(document(key)) for key in ("a.jpg", "b.jpg")])
+        assert [each.key for each in index.listed()] == ["a.jpg", "b.jpg"]
+    assert len(seen) == 1
+    settings = stage.ask("GET", f"/{index.physical}/_settings")[index.physical]["settings"]["index"]
+    assert "knn" not in settings
+
+
+def test_an_index_that_is_made_again_is_told_from_the_one_before(stage: Stage, sink: OpenSearchSink) -> None:
+    first = sink.open(GENERATION)
+    assert sink.open(GENERATION).name == first.name == stage.sink().open(GENERATION).name
+    stage.ask("DELETE", f"/{first.physical}")
+    second = sink.open(GENERATION)
+    assert second.physical == first.physical and second.name != first.name
+    # What was compared was not this one.
+    with pytest.raises(Unavailable, match="made anew"):
+        first.completed()
+    assert not second.complete

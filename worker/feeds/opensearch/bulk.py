@@ -45,7 +45,7 @@ class Bulk:
 
     Attributes:
         alias: to write to; it has to exist.
-        operations: in one request, at most; halved when the cluster is overloaded, and doubled when it is not.
+        operations: in one request, at most; halved with each failure, and doubled with each success.
         size: bytes in one request; what was once too large for it stays so.
     """
 
@@ -88,8 +88,8 @@ class Bulk:
         return [ended[i] for i in range(len(operations))]
 
     def _failed(self, error: Refusal | Broken, failures: int) -> None:
-        if isinstance(error, Refusal) and error.status == 429:
-            self.operations = max(1, self.operations // 2)
+        # Overload most of all; but what took too long, or broke off, may have been too much as well.
+        self.operations = max(1, self.operations // 2)
         self.client.failed(error, failures, f"bulk to {self.alias}")
 
     def _fits(self, operations: Sequence[bytes], waiting: Sequence[int]) -> int:

@@ -24,21 +24,23 @@ class OpenSearchIndex:
     """`tasks.feeding.ports.Index`, of an index that is there; `OpenSearchSink.open` finds or makes it.
 
     Attributes:
-        name: the index itself, and not the alias that searches use.
+        physical: the index itself, and not the alias that searches use.
+        name: that, and which of those that ever were called so; one that was deleted and made again is another.
     """
 
     def __init__(
-        self, client: Client, engine: Engine, name: str, mappings: Mapping[str, Any], letters: Letters
+        self, client: Client, engine: Engine, physical: str, mappings: Mapping[str, Any], letters: Letters
     ) -> None:
-        self.name = name
+        self.physical = physical
         self._client, self._engine, self._letters = client, engine, letters
-        self._meta: dict[str, Any] = dict(mappings["_meta"])
-        about = self._meta[META]
+        about = mappings["_meta"][META]
         self.generation: str = about["generation"]
+        self._made: str = about["made"]
+        self.name = f"{physical}/{self._made}"
         self._bucket: str = about["bucket"]
         self._vectors: bool = about["vectors"]
         self._vector_known = "vector" in mappings["properties"]
-        self._bulk = Bulk(client, names.writes(name))
+        self._bulk = Bulk(client, names.writes(physical))
         self._began: datetime | None = None
 
     @property
@@ -48,8 +50,11 @@ class OpenSearchIndex:
 
     def completed(self) -> None:
         """See `Index`. What was not refused again since `listed` began is no dead letter any more."""
-        self._meta[META] = {**self._meta[META], "complete": True}
-        self._client.need("PUT", f"/{self.name}/_mapping", {"_meta": self._meta})
+        meta = self._mappings()["_meta"]
+        if meta[META]["made"] != self._made:
+            raise Unavailable(f"OpenSearch at {self._client.url}: {self.physical} was made anew meanwhile")
+        body = {"_meta": {**meta, META: {**meta[META], "complete": True}}}
+        self._client.need("PUT", f"/{self.physical}/_mapping", body)
         if self._began is not None:
             self._letters.forget_before(self._began)
 
@@ -59,11 +64,13 @@ class OpenSearchIndex:
         for start in range(0, len(keys), ASKED):
             ids = {document_id(self._bucket, key): key for key in keys[start : start + ASKED]}
             answer = self._client.need(
-                "POST", f"/{self.name}/_mget", {"ids": list(ids)}, realtime="true", _source_includes="tag"
+                "POST", f"/{self.physical}/_mget", {"ids": list(ids)}, realtime="true", _source_includes="tag"
             )
             for each in answer["docs"]:
                 if "error" in each:
-                    raise Unavailable(f"OpenSearch at {self._client.url}: {self.name}: {each['error'].get('reason')}")
+                    raise Unavailable(
+                        f"OpenSearch at {self._client.url}: {self.physical}: {each['error'].get('reason')}"
+                    )
                 if each["found"]:
                     key = ids[each["_id"]]
                     found[key] = Indexed(key, each["_source"].get("tag", ""), each["_version"])
@@ -85,11 +92,11 @@ class OpenSearchIndex:
     def listed(self) -> Iterator[Indexed]:
         """See `Index`."""
         self._began = datetime.now(UTC)
-        return listing.listed(self._client, self.name, self._engine)
+        return listing.listed(self._client, self.physical, self._engine)
 
     def commit(self) -> None:
         """See `Index`. What a bulk request was answered for is durable already; this makes it visible."""
-        self._client.need("POST", f"/{self.name}/_refresh")
+        self._client.need("POST", f"/{self.physical}/_refresh")
         self._letters.look()
 
     def _settled(self, ended: Sequence[tuple[Operation, Ended]]) -> Delivered:
@@ -129,23 +136,18 @@ class OpenSearchIndex:
         for operation in operations:
             if isinstance(operation, Put) and operation.document.embedding is not None:
                 field = vector_field(self._engine, operation.document.embedding.dimensions)
-                body = {"properties": {"vector": field}}
-                if self._client.ask("PUT", f"/{self.name}/_mapping", body, tolerate=(400,)) is None:
-                    self._require_vectors(operation.document.embedding.dimensions)
+                try:
+                    self._client.need("PUT", f"/{self.physical}/_mapping", {"properties": {"vector": field}})
+                except ConfigurationError:
+                    # Another process may have been first, with a document of another model.
+                    if "vector" not in self._mappings()["properties"]:
+                        raise
                 self._vector_known = True
                 return
 
-    def _require_vectors(self, dimensions: int) -> None:
-        # Refused because another process was first, with vectors of its first document; or for good.
-        if "vector" not in self._mappings()["properties"]:
-            raise ConfigurationError(
-                f"the index {self.name} takes no vectors of {dimensions} dimensions; docs/opensearch.md says what the "
-                "cluster needs for them"
-            )
-
     def _mappings(self) -> dict[str, Any]:
-        answer = self._client.need("GET", f"/{self.name}/_mapping")
-        mappings: dict[str, Any] = answer[self.name]["mappings"]
+        answer = self._client.need("GET", f"/{self.physical}/_mapping")
+        mappings: dict[str, Any] = answer[self.physical]["mappings"]
         return mappings
 
 

@@ -92,13 +92,22 @@ def letters_template(name: str) -> dict[str, Any]:
     }
 
 
-def meta(bucket: str, prefix: str, generation: str, *, vectors: bool) -> dict[str, Any]:
-    """What a new index says of itself, in its mapping; `vectors` is whether it can have a field for them."""
+def meta(bucket: str, prefix: str, generation: str, made: str, *, vectors: bool) -> dict[str, Any]:
+    """What a new index says of itself, in its mapping.
+
+    Args:
+        bucket: of the library.
+        prefix: of the library.
+        generation: of its documents.
+        made: tells it from others that had its name.
+        vectors: whether it can have a field for them.
+    """
     return {
         META: {
             "bucket": bucket,
             "prefix": prefix,
             "generation": generation,
+            "made": made,
             "complete": False,
             "vectors": vectors,
             "document": VERSION,

@@ -1,5 +1,6 @@
 """OpenSearch as a sink: finds, makes, serves and removes indices."""
 
+import uuid
 from typing import Any
 
 from tasks.errors import ConfigurationError, Unavailable
@@ -78,10 +79,10 @@ class OpenSearchSink:
         """See `Sink`. Indices of other generations stay, to go back to; those of this one that are older go."""
         assert isinstance(index, OpenSearchIndex)
         self._refuse_foreign_name()
-        others = [{"remove": {"index": each, "alias": self.alias}} for each in self._served() if each != index.name]
-        add = {"add": {"index": index.name, "alias": self.alias}}
+        others = [{"remove": {"index": each, "alias": self.alias}} for each in self._served() if each != index.physical]
+        add = {"add": {"index": index.physical, "alias": self.alias}}
         self._client.need("POST", "/_aliases", {"actions": [*others, add]})
-        ours = names.number_of(index.name, self.alias, index.generation) or 0
+        ours = names.number_of(index.physical, self.alias, index.generation) or 0
         for each in self._found(index.generation):
             if (names.number_of(each, self.alias, index.generation) or 0) < ours:
                 self._client.ask("DELETE", f"/{each}", tolerate=(404,))
@@ -126,7 +127,7 @@ class OpenSearchSink:
     def _make(self, name: str, generation: str) -> None:
         known = self._engine()
         self._client.need("PUT", f"/_index_template/{self.alias}", template(self.alias, known))
-        about = meta(self._bucket, self._prefix, generation, vectors=known.knn)
+        about = meta(self._bucket, self._prefix, generation, uuid.uuid4().hex[:12], vectors=known.knn)
         self._put_index(name, {"mappings": {"_meta": about}})
 
     def _make_letters(self) -> None:
