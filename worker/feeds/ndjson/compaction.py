@@ -6,7 +6,8 @@
 A line counts if it has the version that is known of its key. Files are read one at a time, so memory does not grow.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from itertools import islice
 
 import msgspec
@@ -34,45 +35,75 @@ class _Line(msgspec.Struct):
     version: int
 
 
-def compact(folder: Folder, state: State) -> None:
-    """Rewrite files where that is due. Raises `ConfigurationError`, `Unavailable`; then the old files count still."""
-    files = folder.manifest.files
-    if folder.manifest.changed > state.documents + SPARE:
-        folder.supersede(_rewritten(folder, state, files, "snapshot"))
-        return
-    small = next((at for at in range(len(files), 0, -1) if not _is_small(files[at - 1])), 0)
-    if len(files) - small > MOST_FILES:
-        folder.supersede((*files[:small], *_rewritten(folder, state, files[small:], "changes")))
+class Compactor:
+    """Rewrites files where that is due, some at a time, while others are added.
+
+    What is rewritten are the files that there were when it began; those added since are applied after them, so what
+    changes meanwhile is right too.
+
+    Args:
+        folder: whose files.
+        state: what they say.
+    """
+
+    def __init__(self, folder: Folder, state: State) -> None:
+        self._folder, self._state = folder, state
+        self._under_way: Iterator[None] | None = None
+
+    def work(self, seconds: float) -> None:
+        """Begin where it is due, or go on, for so long at most and at least one file.
+
+        Raises:
+            ConfigurationError: a file is broken, or somebody else writes here.
+            Unavailable: the store does not answer. The old files count still, and all of it begins anew.
+        """
+        end = time.monotonic() + seconds
+        work = self._under_way or self._due()
+        self._under_way = None
+        if work is not None:
+            for _ in work:
+                if time.monotonic() >= end:
+                    self._under_way = work
+                    return
+
+    def _due(self) -> Iterator[None] | None:
+        files = self._folder.manifest.files
+        if self._folder.manifest.changed > self._state.documents + SPARE:
+            return self._rewrite(0, "snapshot")
+        small = next((at for at in range(len(files), 0, -1) if not _is_small(files[at - 1])), 0)
+        return self._rewrite(small, "changes") if len(files) - small > MOST_FILES else None
+
+    def _rewrite(self, start: int, kind: Kind) -> Iterator[None]:
+        """Replace all files from `start` by new ones with their lines that count; of a snapshot, without removals."""
+        self._folder.take()
+        files = self._folder.manifest.files
+        made: list[File] = []
+        lines = Lines()
+        for file in files[start:]:
+            for line, raw in _counting(self._folder, self._state, file):
+                if line.op == "put":
+                    lines.put(raw, line.version, fresh=False)
+                elif kind == "changes":
+                    lines.remove(raw, line.version)
+                if lines.full:
+                    made.append(self._folder.add(lines.sealed(), kind))
+                    lines = Lines()
+            yield
+        if len(lines):
+            made.append(self._folder.add(lines.sealed(), kind))
+        since = self._folder.manifest.files[len(files) :]
+        self._folder.supersede((*files[:start], *made, *since))
 
 
 def _is_small(file: File) -> bool:
     return file.kind == "changes" and file.lines < _SMALL
 
 
-def _rewritten(folder: Folder, state: State, files: Sequence[File], kind: Kind) -> tuple[File, ...]:
-    """New files with the lines of these that count still; of a snapshot, without removals."""
-    folder.take()
-    made: list[File] = []
-    lines = Lines()
-    for line, raw in _counting(folder, state, files):
-        if line.op == "put":
-            lines.put(raw, line.version, fresh=False)
-        elif kind == "changes":
-            lines.remove(raw, line.version)
-        if lines.full:
-            made.append(folder.add(lines.sealed(), kind))
-            lines = Lines()
-    if len(lines):
-        made.append(folder.add(lines.sealed(), kind))
-    return tuple(made)
-
-
-def _counting(folder: Folder, state: State, files: Sequence[File]) -> Iterator[tuple[_Line, bytes]]:
-    for file in files:
-        raw = raw_lines(folder.store, folder.path, file)
-        while some := list(islice(raw, _BATCH)):
-            read = [decoded(each, _Line) for each in some]
-            known = state.find([line.key for line in read])
-            for line, each in zip(read, some, strict=True):
-                if known[line.key].version == line.version:
-                    yield line, each + b"\n"
+def _counting(folder: Folder, state: State, file: File) -> Iterator[tuple[_Line, bytes]]:
+    raw = raw_lines(folder.store, folder.path, file)
+    while some := list(islice(raw, _BATCH)):
+        read = [decoded(each, _Line) for each in some]
+        known = state.find([line.key for line in read])
+        for line, each in zip(read, some, strict=True):
+            if known[line.key].version == line.version:
+                yield line, each + b"\n"

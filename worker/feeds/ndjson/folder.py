@@ -1,12 +1,12 @@
 """One folder of files with its manifest, as its one writer sees it: first come files, then the manifest says so."""
 
+import hashlib
 import logging
 import re
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
 
 from tasks.errors import ConfigurationError, Conflict, Rejected, Unavailable, Vanished
 from tasks.ports import Store
@@ -17,7 +17,7 @@ from worker.feeds.ndjson.replay import read_manifest
 logger = logging.getLogger(__name__)
 
 _FILE = re.compile(r"(?:snapshot|changes)-([0-9]{6,})\.ndjson\.gz")
-_TAKEN_NAMES = 1_000
+_TAKEN_NAMES = 100
 """Numbers in a row that are taken already, by files that another feed left, before something must be wrong."""
 
 
@@ -40,7 +40,8 @@ class Folder:
         self._etag = etag
         self._ours = False
         self._lost = False
-        self._unsure: bytes | None = None
+        self._unsure: set[bytes] = set()
+        self._next = 0
 
     def take(self) -> None:
         """Begin to write here, unless we have. Raises `ConfigurationError` where somebody wrote since we looked."""
@@ -55,18 +56,19 @@ class Folder:
 
     def add(self, sealed: Sealed, kind: Kind) -> File:
         """Write a file that does not count yet. Raises `ConfigurationError`, `Unavailable`."""
-        for number in count(self.manifest.next):
+        for _ in range(_TAKEN_NAMES):
+            # Of files that do not count yet too: trying a name that is taken may send all of the data first.
+            number = self._next = max(self._next, self.manifest.next)
+            self._next += 1
             name = f"{kind}-{number:06d}.ndjson.gz"
             try:
                 self.store.put(f"{self.path}{name}", sealed.data, if_match=None)
             except Conflict:
-                if number - self.manifest.next >= _TAKEN_NAMES:
-                    raise self._other() from None
+                continue
             except Rejected as error:
                 raise ConfigurationError(f"{self.path}{name}: {error}; give the files another place") from error
-            else:
-                return sealed.file(name, kind)
-        raise AssertionError("numbers do not end")
+            return sealed.file(name, kind)
+        raise self._other()
 
     def change(self, changed: Callable[[Manifest], Manifest]) -> None:
         """Replace the manifest in one step. Raises `ConfigurationError`, `Unavailable`."""
@@ -97,24 +99,27 @@ class Folder:
         if self._lost:
             raise self._other()
         data = manifest.to_json()
-        # A second time where what is there is our own, of a write whose answer was lost.
-        for _ in range(2):
-            try:
-                self._etag = self.store.put(f"{self.path}{MANIFEST}", data, if_match=self._etag)
-                break
-            except Unavailable:
-                self._unsure = data
-                raise
-            except Conflict:
-                found = self.store.read(f"{self.path}{MANIFEST}")
-                if found is None or found[0] not in (data, self._unsure):
-                    self._lost = True
-                    raise self._other() from None
-                self._etag = found[1]
-                if found[0] == data:
-                    break
-        self._unsure = None
+        try:
+            self._etag = self._put(data)
+        except Unavailable:
+            self._unsure.add(_digest(data))
+            raise
+        self._unsure.clear()
         self.manifest = manifest
+
+    def _put(self, data: bytes) -> str:
+        """Replace the manifest's bytes; what is there may be our own, of a write whose answer was lost."""
+        key = f"{self.path}{MANIFEST}"
+        with suppress(Conflict):
+            return self.store.put(key, data, if_match=self._etag)
+        found = self.store.read(key)
+        if found is not None and found[0] == data:
+            return found[1]
+        if found is not None and _digest(found[0]) in self._unsure:
+            with suppress(Conflict):
+                return self.store.put(key, data, if_match=found[1])
+        self._lost = True
+        raise self._other()
 
     def _other(self) -> ConfigurationError:
         return ConfigurationError(
@@ -131,6 +136,10 @@ class Folder:
             return number is not None and number < self.manifest.next and name not in kept
 
         _remove(self.store, self.path, left)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def _number(name: str) -> int | None:

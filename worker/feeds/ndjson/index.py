@@ -8,13 +8,18 @@ import msgspec
 
 from tasks.feeding.ports import Delivered, Indexed, Operation, Put, Remove
 from tasks.records import decoded
-from worker.feeds.ndjson import compaction
+from worker.feeds.ndjson.compaction import Compactor
 from worker.feeds.ndjson.folder import Folder
 from worker.feeds.ndjson.lines import Lines, Sealed, put_line, remove_line
 from worker.feeds.ndjson.replay import odd_line, raw_lines
 from worker.feeds.ndjson.state import Known, State
 
 BATCH = 500
+
+COMMIT_SECONDS = 30.0
+"""Of rewriting files within one commit, and one file more; what is left goes on with the next."""
+COMPLETED_SECONDS = 600.0
+"""The same after all of the library was compared, which is what a feed does that then ends."""
 
 
 class _Document(msgspec.Struct):
@@ -48,6 +53,7 @@ class NdjsonIndex:
         self._sealed: tuple[Sealed, int] | None = None
         self._state = State()
         self._replay()
+        self._compactor = Compactor(folder, self._state)
 
     @property
     def path(self) -> str:
@@ -64,6 +70,7 @@ class NdjsonIndex:
         self._flush()
         if not self.complete:
             self._folder.change(lambda manifest: replace(manifest, complete=True))
+        self._compactor.work(COMPLETED_SECONDS)
 
     def indexed(self, keys: Sequence[str]) -> Mapping[str, Indexed]:
         """What the files, and what is on its way there, say of these images."""
@@ -102,9 +109,9 @@ class NdjsonIndex:
         return self._state.listed()
 
     def commit(self) -> None:
-        """Make a file of what was delivered, and fewer and larger ones of many. As `deliver` raises."""
+        """Make a file of what was delivered, and of many files fewer and larger ones. Raises as `deliver` does."""
         self._flush()
-        compaction.compact(self._folder, self._state)
+        self._compactor.work(COMMIT_SECONDS)
 
     def close(self) -> None:
         """Let go of the temporary file."""

@@ -27,6 +27,7 @@ from tests.worker.feeds.ndjson.ndjson_feeds import (
     sink,
 )
 from worker.feeds.ndjson import compaction
+from worker.feeds.ndjson import index as index_module
 from worker.feeds.ndjson import lines as lines_module
 from worker.feeds.ndjson.sink import NdjsonSink
 from worker.storage.memory import MemoryStore
@@ -328,6 +329,33 @@ def test_many_small_files_become_one(store: MemoryStore, index: Index, monkeypat
     assert {each.key: each.version for each in again(store).listed()} == found
 
 
+def test_rewriting_goes_on_from_commit_to_commit_while_files_are_added(
+    store: MemoryStore, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(compaction, "SPARE", 1_000_000)
+    index.deliver([put("a.jpg", 1), put("b.jpg", 1), put("c.jpg", 1)])
+    for version in range(2, 8):
+        index.deliver([put("a.jpg", version), put(f"{version}.jpg")])
+        index.commit()
+    monkeypatch.setattr(compaction, "SPARE", 0)
+    for version in range(8, 14):
+        before = [file["name"] for file in manifest(store)["files"]]
+        index.deliver([put("a.jpg", version), remove(f"{version - 6}.jpg", 2)])
+        index.commit()
+        assert [file["name"] for file in manifest(store)["files"]][: len(before)] == before
+        assert read(store)["a.jpg"] == version
+    monkeypatch.setattr(index_module, "COMMIT_SECONDS", 60.0)
+    index.commit()
+    files = manifest(store)["files"]
+    assert [file["kind"] for file in files] == ["snapshot"] + ["changes"] * 5
+    assert (
+        read(store)
+        == {"a.jpg": 13, "b.jpg": 1, "c.jpg": 1}
+        == {found.key: found.version for found in again(store).listed()}
+    )
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[str, list[Operation]]]:
     """Batches of operations, each followed by what may happen between two."""
@@ -351,6 +379,7 @@ def test_any_history_reads_as_it_was_delivered(history: list[tuple[str, list[Ope
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compaction, "MOST_FILES", 2)
         patch.setattr(compaction, "SPARE", 2)
+        patch.setattr(index_module, "COMMIT_SECONDS", 0.0)
         store = FailingStore()
         made: NdjsonSink = sink(store)
         index = made.open(GENERATION)
