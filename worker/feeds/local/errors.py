@@ -61,6 +61,10 @@ def engine(path: Path) -> Iterator[None]:
     except StockmetaError:
         raise
     except Exception as error:
+        if "PermissionDenied" in str(error):
+            raise ConfigurationError(
+                f"{path} may not be written to, and who searches needs to lock files there, too ({error})"
+            ) from error
         raise Unavailable(f"{path}: {error}") from error
     except BaseException as error:
         # What pyo3 makes of a panic in Rust derives from BaseException, and has no name to import.

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tasks.errors import Unavailable
 from tasks.feeding.ports import Delivered, Indexed, Operation
 from worker.feeds.local import schema, text
 from worker.feeds.local.rows import Rows
@@ -93,6 +94,16 @@ class LocalIndex:
             self._rows.close()
 
     def _write_text(self) -> None:
+        try:
+            self._bring_in()
+        except Unavailable as error:
+            if "FileAlreadyExists" not in str(error):
+                raise
+            # tantivy stumbles over what a killed writer left there, and would again.
+            self._text.rebuild()
+            self._bring_in()
+
+    def _bring_in(self) -> None:
         last = self._text.sequence
         while rows := self._rows.changed(last, _PAGE):
             self._text.write(rows)

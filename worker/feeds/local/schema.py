@@ -1,6 +1,5 @@
 """The file `documents.sqlite`: its tables, and how it is opened."""
 
-import os
 import sqlite3
 from pathlib import Path
 
@@ -49,10 +48,8 @@ def opened(path: Path, generation: str) -> sqlite3.Connection:
 
 def opened_to_read(path: Path) -> sqlite3.Connection:
     """The file, beside whoever writes to it. Raises `sqlite3.Error`."""
-    # Where nothing may be written, SQLite cannot share memory with a writer, and there is none.
-    how = "mode=ro" if os.access(path.parent, os.W_OK) else "immutable=1"
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?{how}", uri=True, timeout=10.0, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10.0, isolation_level=None, check_same_thread=False
     )
 
 

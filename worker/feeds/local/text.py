@@ -120,4 +120,6 @@ class Text:
     def _writing(self) -> tantivy.IndexWriter:
         if self._writer is None:
             self._writer = self._index.writer(_HEAP, 1)
+            # A writer that was killed may have left files of the names that this one is going to use.
+            self._writer.garbage_collect_files()
         return self._writer

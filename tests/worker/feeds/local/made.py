@@ -59,10 +59,9 @@ def contents(index: Path) -> Contents:
         pictures = tantivy.Query.exists_query("row")
         words = [row for row, _ in reader.search(pictures, 100_000) if row != terms.STATE]
         assert len(words) == len(set(words))
-        near = reader.vectors.nearest(vector(0), 100_000) if reader.vectors else []
-        assert len(near) == len({each.row for each in near})
-        # A row that is no more is left out when hits are looked up.
-        vectors = {keys[each.row] for each in near if each.row in keys}
+        # The graph finds the nearest; that it has all of them is another question.
+        near = reader.vectors.nearest_of(vector(0), list(keys), 100_000) if reader.vectors else []
+        vectors = {keys[each.row] for each in near}
         return Contents({keys[row]: tag for row, _, tag, _ in rows}, {keys.get(row, "?") for row in words}, vectors)
     finally:
         reader.close()

@@ -43,8 +43,10 @@ def test_a_text_that_is_gone_is_made_again(index: LocalIndex) -> None:
     again.close()
 
 
-@pytest.mark.parametrize("name", ["meta.json", "*.term", "*.idx", "*.fast"])
-@pytest.mark.parametrize("damage", ["cut", "emptied", "gone"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [("meta.json", "cut"), ("meta.json", "gone"), ("*.term", "gone"), ("*.idx", "cut"), ("*.fast", "emptied")],
+)
 def test_a_text_that_is_broken_is_made_again(index: LocalIndex, name: str, damage: str) -> None:
     index.close()
     for path in (index.folder / "text").glob(name):
@@ -210,6 +212,8 @@ def test_errors_of_engines_are_ours_and_bugs_of_ours_are_not(tmp_path: Path) -> 
     for error in (ValueError("x"), RuntimeError("x"), panic("x")):
         with pytest.raises(Unavailable, match="x"), errors.engine(tmp_path):
             raise error
+    with pytest.raises(ConfigurationError, match="lock files"), errors.engine(tmp_path):
+        raise ValueError("Failed to acquire Lockfile: IoError(Os { code: 13, kind: PermissionDenied })")
     with pytest.raises(KeyboardInterrupt), errors.engine(tmp_path):
         raise KeyboardInterrupt
     with pytest.raises(ConfigurationError), errors.engine(tmp_path):
@@ -230,3 +234,21 @@ def test_a_graph_of_vectors_is_let_go_of(index: LocalIndex) -> None:
     assert isinstance(index._vectors, Vectors)
     index.abandon()
     assert index._vectors._graph is None
+
+
+def test_a_text_that_stumbles_over_its_own_files_is_made_anew(
+    index: LocalIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, failed = Text.commit, []
+
+    def once(self: Text, sequence: int) -> None:
+        if not failed:
+            failed.append(1)
+            raise Unavailable("Failed to open file for write: 'FileAlreadyExists(\"x.7.del\")'")
+        original(self, sequence)
+
+    monkeypatch.setattr(Text, "commit", once)
+    index.deliver([Put(document("a"))])
+    index.commit()
+    assert failed
+    assert contents(index.folder).words == {"a", *KEYS}

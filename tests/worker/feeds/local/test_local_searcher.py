@@ -308,16 +308,3 @@ def test_a_reader_goes_on_while_the_text_is_made_anew(library: Library) -> None:
     assert library.words("dog") in (["a"], [])
     library.put(document("b", title="dog"))
     assert sorted(library.words("dog")) == ["a", "b"]
-
-
-def test_an_index_that_may_only_be_read_is_read(library: Library) -> None:
-    library.put(document("a", seed=1, title="dog"))
-    library.searcher.close()
-    library.sink.close()
-    for path in (library.index.folder, library.index.folder / "text"):
-        path.chmod(0o555)
-    searcher = LocalSearcher(library.folder)
-    assert len(searcher.by_words(WordQuery("", "en", {}, ("dog",)), Filters(), 10)) == 1
-    searcher.close()
-    for path in (library.index.folder, library.index.folder / "text"):
-        path.chmod(0o755)
