@@ -130,6 +130,16 @@ class Proxy:
             for name in names:
                 del self._rules[name]
 
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Listen no more while the block runs: connections are refused, and those that were open are reset."""
+        self._close()
+        try:
+            yield
+        finally:
+            self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+            self.__enter__()
+
     def cut(self) -> None:
         """Reset all connections."""
         for connection in tuple(self._connections):
@@ -142,15 +152,19 @@ class Proxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
 
     def _accept(self) -> None:
+        listener = self._listener
         while True:
             try:
-                client, _ = self._listener.accept()
+                client, _ = listener.accept()
             except OSError:
                 return
             threading.Thread(target=self._connect, args=(client,), daemon=True).start()

@@ -180,6 +180,10 @@ class Stage:
         """Start a backfill of the whole bucket."""
         return self._start("backfill", ["backfill", f"s3://{self.bucket}", *options], self.environment(**settings))
 
+    def feed(self, sink: str, *options: str, **settings: object) -> Program:
+        """Start a feed of the whole bucket."""
+        return self._start("feed", ["feed", sink, f"s3://{self.bucket}", *options], self.environment(**settings))
+
     def _start(self, name: str, command: list[str], environment: Mapping[str, str]) -> Program:
         name = f"{name}-{len(self.programs)}"
         program = Program(name, ["-m", "worker.cli", *command], environment, self.folder)
