@@ -33,8 +33,11 @@ HASH = "0f0f0f0f0f0f0f0f"
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    for name, value in {"CACHE_DIR": str(tmp_path / "cache"), "DECODE_PROCESSES": "1"}.items():
-        monkeypatch.setenv(f"STOCKMETA_{name}", value)
+    words = tmp_path / "words.tsv"
+    words.write_text(f"id\tlabel\tfacet\n{DOG}\tdog\tanimal\n{BEACH}\tbeach\tplace\n", encoding="utf-8")
+    # A small vocabulary: to read the shipped one takes a moment, each time.
+    for name, value in {"CACHE_DIR": tmp_path / "cache", "DECODE_PROCESSES": 1, "VOCABULARY": words}.items():
+        monkeypatch.setenv(f"STOCKMETA_{name}", str(value))
 
     def command(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["stockmeta", "search", *map(str, arguments)])
@@ -113,7 +116,10 @@ def test_one_hit_a_line_with_key_score_and_why(run: Run, library: Path) -> None:
     assert all(0 < hit["score"] <= 1 for hit in found)
 
 
-def test_korean_finds_the_same_and_shows_korean_keywords(run: Run, library: Path) -> None:
+def test_korean_finds_the_same_and_shows_korean_keywords(
+    run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STOCKMETA_VOCABULARY")
     english, korean = run("dog", library), run("개를", library, "--language", "ko")
     assert keys(english[1]) == keys(korean[1])
     assert "개" in hits(korean[1])[0]["keywords"]
@@ -199,7 +205,8 @@ def test_another_model_is_refused(run: Run, library: Path, monkeypatch: pytest.M
     assert run("dog", library, "--words-only")[0] == 0
 
 
-def test_words_that_nobody_knows_are_told(run: Run, library: Path) -> None:
+def test_words_that_nobody_knows_are_told(run: Run, library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STOCKMETA_VOCABULARY")
     status, out, error = run("쾅쾅쾅", library)
     assert (status, out) == (0, "")
     assert "searched by words alone" in error
