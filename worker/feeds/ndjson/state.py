@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from tempfile import gettempdir
 from typing import NamedTuple
 
-from tasks.errors import ConfigurationError, Unavailable
+from tasks.errors import ConfigurationError
 from tasks.feeding.ports import Indexed
 
 _PAGE = 1_000
@@ -25,8 +25,7 @@ class State:
     """Keys with what the files say of them. Its file has no name, and is gone when the process ends, however it ends.
 
     Raises:
-        ConfigurationError: the disk of temporary files is full.
-        Unavailable: it fails.
+        ConfigurationError: the disk of temporary files is full, or fails.
     """
 
     def __init__(self) -> None:
@@ -98,13 +97,19 @@ def _text(key: bytes) -> str:
 
 @contextmanager
 def _reporting() -> Iterator[None]:
+    """SQLite's errors as ours. Each ends the feed: what is half written to a file without a journal is lost."""
     try:
         yield
-    except sqlite3.Error as error:
+    except sqlite3.ProgrammingError:
+        raise
+    except sqlite3.DatabaseError as error:
         folder = gettempdir()
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             raise ConfigurationError(
                 f"knowing what was written needs about 200 bytes an image, and the disk of {folder!r} is full: make "
                 "room, or set TMPDIR to a folder on another disk"
             ) from error
-        raise Unavailable(f"the temporary file of what was written, in {folder!r}, failed: {error}") from error
+        raise ConfigurationError(
+            f"the temporary file of what was written, in {folder!r}, failed ({error}): see to its disk, or set TMPDIR "
+            "to a folder on another one, and start again"
+        ) from error

@@ -236,6 +236,25 @@ def test_a_store_that_fails_loses_nothing_and_doubles_nothing(failure: str, at: 
     assert again(store).complete
 
 
+def test_an_answer_that_was_lost_is_known_after_more_failures() -> None:
+    """What is there is our own, though two more writes failed since."""
+    store = FailingStore()
+    made = sink(store)
+    index = made.open(GENERATION)
+    made.serve(index)
+    index.deliver([put("a.jpg", 1)])
+    index.commit()
+    # A file, its manifest, of which the answer is lost; and twice a file and a manifest that does not arrive.
+    store.failures = iter(["", "after", "", "before", "", "before"])
+    for version in range(2, 5):
+        index.deliver([put("a.jpg", version)])
+        with pytest.raises(Unavailable):
+            index.commit()
+    index.commit()
+    assert read(store) == {"a.jpg": 4}
+    assert [file["documents"] for file in manifest(store)["files"]] == [1, 1, 2]
+
+
 @pytest.mark.parametrize("damage", ["gone", "other", "odd"])
 def test_a_broken_file_is_named_with_what_to_do(store: MemoryStore, index: Index, damage: str) -> None:
     index.deliver([put("a.jpg", 1)])
