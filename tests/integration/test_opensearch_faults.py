@@ -159,6 +159,9 @@ def test_half_an_answer_is_no_answer(stage: Stage, index: OpenSearchIndex, size:
         said("200 OK", {}),
         said("200 OK", {"items": []}),
         said("200 OK", {"items": None}),
+        said("200 OK", {"items": [{}, {}, {}]}),
+        said("200 OK", {"items": [{"index": {}}] * 3}),
+        said("200 OK", {"items": ["a", 1, None]}),
         b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{"errors":false,"items":[{"ind',
         b"not http at all\r\n\r\n",
     ],
@@ -167,6 +170,24 @@ def test_an_answer_that_makes_no_sense_is_no_answer(stage: Stage, index: OpenSea
     with stage.proxy.rule(instead(answer, 1)):
         assert index.deliver(puts(3)) == Delivered(put=3)
     assert len(stage.pauses) == 1
+
+
+def test_no_other_request_takes_sense_from_nonsense(stage: Stage, sink: OpenSearchSink) -> None:
+    """Each request is answered once with JSON that is none of the cluster's; only its absence is the end of it."""
+    answered: set[bytes] = set()
+
+    def rule(passing: Passing) -> None:
+        line = passing.request.split(b" HTTP")[0]
+        names = (b"/_mapping", b"/_alias/", b"/_index_template/", b"/_aliases", b"/_delete_by_query")
+        if passing.asks("(GET|POST) ") and line not in answered and not any(name in line for name in names):
+            answered.add(line)
+            raise Answer(said("200 OK", {"message": "sign in first"}))
+
+    with stage.proxy.rule(rule):
+        index = sink.open(GENERATION)
+        index.deliver(puts(3))
+        assert len(list(index.listed())) == 3 and len(index.indexed(["0000.jpg"])) == 1
+    assert len(answered) >= 6
 
 
 def test_silence_ends_with_the_time_limit(stage: Stage, server: OsmemServer) -> None:

@@ -16,6 +16,8 @@ BYTES = 5 << 20
 TOLD = "items.*.status,items.*.result,items.*.error"
 """All that is read of an answer."""
 
+NO_ITEMS = "an answer to a bulk request without an answer to each operation"
+
 PASSING = frozenset({429, 500, 502, 503, 504})
 UNSPLIT = frozenset({400, 413})
 """Refusals of a whole request that one operation in it may be the cause of."""
@@ -113,15 +115,18 @@ class Bulk:
             if refusal.status not in UNSPLIT:
                 raise
             if refusal.status == 413:
-                self.size = max(1, min(self.size, sum(map(len, piece))) // 2)
+                self.size = max(1, min(self.size, sum(map(len, piece)) // 2))
             if len(piece) == 1:
                 return [Ended(End.REFUSED, refusal.kind or f"http_{refusal.status}", refusal.reason)]
             half = len(piece) // 2
             return self._once(piece[:half]) + self._once(piece[half:])
         items = answer.get("items")
         if not isinstance(items, list) or len(items) != len(piece):
-            raise Broken("an answer to a bulk request without an answer to each operation")
-        return [self._ended(item) for item in items]
+            raise Broken(NO_ITEMS)
+        try:
+            return [self._ended(item) for item in items]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise Broken(NO_ITEMS) from None
 
     def _ended(self, item: Mapping[str, Any]) -> Ended | Refusal:
         """Of one operation: what became of it, or that it is to be tried again."""

@@ -44,6 +44,7 @@ class Client:
         body: Mapping[str, Any] | None = None,
         *,
         tolerate: Collection[int | str] = (),
+        having: str | None = None,
         **params: str,
     ) -> Answer | None:
         """A request, tried again while that may help.
@@ -53,6 +54,7 @@ class Client:
             path: begins with `/`; of names that need no escaping.
             body: JSON.
             tolerate: statuses and kinds of refusals that are an answer too: `None`.
+            having: what has to be in the answer; one without it comes from something else in between.
             params: of the query.
 
         Raises:
@@ -63,7 +65,7 @@ class Client:
         data = None if body is None else msgspec.json.encode(body)
         while True:
             try:
-                return self.once(method, path, data, params)
+                return _having(having, self.once(method, path, data, params))
             except Refusal as refusal:
                 if refusal.status in tolerate or refusal.kind in tolerate:
                     return None
@@ -77,9 +79,11 @@ class Client:
         """`ask` with GET, where nothing there is an answer."""
         return self.ask("GET", path, None, tolerate=(404,), **params)
 
-    def need(self, method: str, path: str, body: Mapping[str, Any] | None = None, **params: str) -> Answer:
+    def need(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, having: str | None = None, **params: str
+    ) -> Answer:
         """`ask`, where any refusal is an error."""
-        answer = self.ask(method, path, body, **params)
+        answer = self.ask(method, path, body, having=having, **params)
         assert answer is not None
         return answer
 
@@ -119,6 +123,12 @@ class Client:
     def close(self) -> None:
         """Let go of the connections."""
         self._wire.close()
+
+
+def _having(name: str | None, answer: Answer) -> Answer:
+    if name is not None and name not in answer:
+        raise Broken(f"an answer without {name!r}")
+    return answer
 
 
 def _wire(access: Access, patience: Patience) -> Sender:

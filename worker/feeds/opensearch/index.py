@@ -64,7 +64,12 @@ class OpenSearchIndex:
         for start in range(0, len(keys), ASKED):
             ids = {document_id(self._bucket, key): key for key in keys[start : start + ASKED]}
             answer = self._client.need(
-                "POST", f"/{self.physical}/_mget", {"ids": list(ids)}, realtime="true", _source_includes="tag"
+                "POST",
+                f"/{self.physical}/_mget",
+                {"ids": list(ids)},
+                having="docs",
+                realtime="true",
+                _source_includes="tag",
             )
             for each in answer["docs"]:
                 if "error" in each:
@@ -146,7 +151,7 @@ class OpenSearchIndex:
                 return
 
     def _mappings(self) -> dict[str, Any]:
-        answer = self._client.need("GET", f"/{self.physical}/_mapping")
+        answer = self._client.need("GET", f"/{self.physical}/_mapping", having=self.physical)
         mappings: dict[str, Any] = answer[self.physical]["mappings"]
         return mappings
 

@@ -59,7 +59,7 @@ class Letters:
     def look(self) -> None:
         """Learn whether there are any, also from other processes. Raises `Unavailable`."""
         body = {"query": {"term": {"generation": self._generation}}}
-        answer = self._client.ask("POST", f"/{self._index}/_count", body, tolerate=(404,))
+        answer = self._client.ask("POST", f"/{self._index}/_count", body, tolerate=(404,), having="count")
         self._any = bool(answer and answer["count"])
 
     def forget_before(self, began: datetime) -> None:

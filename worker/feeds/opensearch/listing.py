@@ -60,10 +60,12 @@ def _page(client: Client, index: str, point: str | None, after: str | None, page
     if after is not None:
         body["search_after"] = [after]
     if point is None:
-        answer = client.need("POST", f"/{index}/_search", body, allow_partial_search_results="false")
+        answer = client.need("POST", f"/{index}/_search", body, having="hits", allow_partial_search_results="false")
     else:
         body["pit"] = {"id": point, "keep_alive": KEPT}
-        found = client.ask("POST", "/_search", body, tolerate=(404,), allow_partial_search_results="false")
+        found = client.ask(
+            "POST", "/_search", body, tolerate=(404,), having="hits", allow_partial_search_results="false"
+        )
         if found is None:
             return None
         answer = found
@@ -74,8 +76,9 @@ def _page(client: Client, index: str, point: str | None, after: str | None, page
 
 def _open(client: Client, index: str, engine: Engine) -> str | None:
     path = f"/{index}/_pit" if engine.elastic else f"/{index}/_search/point_in_time"
-    answer = client.ask("POST", path, tolerate=(400, 404, 405, 501), keep_alive=KEPT)
-    return None if answer is None else str(answer["id" if engine.elastic else "pit_id"])
+    name = "id" if engine.elastic else "pit_id"
+    answer = client.ask("POST", path, tolerate=(400, 404, 405, 501), having=name, keep_alive=KEPT)
+    return None if answer is None else str(answer[name])
 
 
 def _close(client: Client, engine: Engine, point: str) -> None:

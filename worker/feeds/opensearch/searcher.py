@@ -78,7 +78,9 @@ class OpenSearchSearcher:
         found: dict[str, Document] = {}
         for start in range(0, len(ids), ASKED):
             asked = {"ids": list(ids[start : start + ASKED])}
-            answer = self._client.need("POST", f"/{self._alias}/_mget", asked, _source_includes=",".join(FIELDS))
+            answer = self._client.need(
+                "POST", f"/{self._alias}/_mget", asked, having="docs", _source_includes=",".join(FIELDS)
+            )
             found |= {each["_id"]: from_source(each["_source"]) for each in answer["docs"] if each.get("found")}
         return found
 
@@ -87,7 +89,7 @@ class OpenSearchSearcher:
         self._client.close()
 
     def _search(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-        answer = self._client.need("POST", f"/{self._alias}/_search", body)
+        answer = self._client.need("POST", f"/{self._alias}/_search", body, having="hits")
         if answer.get("timed_out") or answer["_shards"]["failed"]:
             raise Unavailable(f"OpenSearch at {self._client.url} searched only a part of {self._alias}")
         hits: list[dict[str, Any]] = answer["hits"]["hits"]

@@ -71,7 +71,7 @@ class OpenSearchSink:
         served = self._served()
         if not served:
             return None
-        answer = self._client.need("GET", f"/{served[0]}/_mapping")
+        answer = self._client.need("GET", f"/{served[0]}/_mapping", having=served[0])
         about = answer[served[0]]["mappings"].get("_meta", {}).get(META)
         return str(about["generation"]) if about else None
 
@@ -93,9 +93,9 @@ class OpenSearchSink:
 
     def _engine(self) -> Engine:
         if self._known is None:
-            root = self._client.need("GET", "/")
-            plugins = self._client.need("GET", "/_cat/plugins", format="json")
-            self._known = engine(root, plugins.get("rows", []))
+            root = self._client.need("GET", "/", having="version")
+            plugins = self._client.need("GET", "/_cat/plugins", having="rows", format="json")
+            self._known = engine(root, plugins["rows"])
         return self._known
 
     def _found(self, generation: str) -> dict[str, dict[str, Any]]:
