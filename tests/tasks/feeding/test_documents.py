@@ -1,5 +1,6 @@
 """What a document says of an image."""
 
+import hashlib
 import json
 from dataclasses import fields, replace
 from functools import cache
@@ -9,7 +10,7 @@ import jsonschema
 import pytest
 
 from tasks.feeding import colors
-from tasks.feeding.document import Document, Term, document_id, document_tag
+from tasks.feeding.document import VERSION, Document, Term, document_id, document_tag
 from tasks.feeding.documents import Maker
 from tasks.published import Human
 from tasks.records import Category, Color, Embedded, Embedding, Flag, Image, Record, Source, Status
@@ -105,3 +106,17 @@ def test_an_empty_record_makes_a_document_and_a_terminal_one_none() -> None:
     )
     with pytest.raises(ValueError, match="a record that is rejected makes no document"):
         document(bare)
+
+
+def test_the_same_sidecar_makes_the_same_document_until_the_version_is_raised() -> None:
+    """Where this fails, `VERSION` in `tasks/feeding/document.py` has to be raised: indexes are compared by it."""
+    made = document(
+        record(
+            keywords=[keyword(1, "lake", ko="호수"), keyword(2, "boat", Source.EMBEDDED)],
+            embedded=Embedded(title="At the lake", keywords=("Ammersee", "boat"), city="Herrsching", created="2024-05"),
+            flags=(Flag("text", "yes", "seen"),),
+        ),
+        Human(caption="A boat at dawn.", rejected=("tree",)),
+    )
+    digest = hashlib.sha256(made.to_json().encode()).hexdigest()
+    assert (VERSION, digest) == (1, "e098aebeb610f802a24f8d00cd29cc39815b336099f59135a4f97ebd2cad8364")
