@@ -79,6 +79,16 @@ def test_a_forced_document_is_written_whatever_the_index_has(sink: OpenSearchSin
     assert index.deliver([Put(document("a.jpg", 1_700_000_000_000_000))]) == Delivered(put=1)
 
 
+def test_a_forced_document_of_which_the_index_knows_nothing_keeps_its_version(sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    assert index.deliver([Put(document("a.jpg", 70), forced=True)]) == Delivered(put=1)
+    assert index.deliver([Put(document("a.jpg", 60))]) == Delivered(outrun=("a.jpg",))
+    # Also after a removal that is newer.
+    index.deliver([Remove("b.jpg", 80)])
+    assert index.deliver([Put(document("b.jpg", 70), forced=True)]) == Delivered(put=1)
+    assert index.indexed(["b.jpg"])["b.jpg"].version == 81
+
+
 def test_every_field_comes_back_as_it_was(stage: Stage, sink: OpenSearchSink) -> None:
     index = sink.open(GENERATION)
     put = full("숲/강아지 1.jpg")

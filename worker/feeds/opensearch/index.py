@@ -92,6 +92,7 @@ class OpenSearchIndex:
             except ValueError as error:
                 ended[place] = Ended(End.REFUSED, "not_encodable", str(error))
         ended |= zip(lines, self._bulk.send(list(lines.values())), strict=True)
+        ended |= self._forced(operations, ended)
         return self._settled([(operation, ended[place]) for place, operation in enumerate(operations)])
 
     def listed(self) -> Iterator[Indexed]:
@@ -103,6 +104,18 @@ class OpenSearchIndex:
         """See `Index`. What a bulk request was answered for is durable already; this makes it visible."""
         self._client.need("POST", f"/{self.physical}/_refresh")
         self._letters.look()
+
+    def _forced(self, operations: Sequence[Operation], ended: Mapping[int, Ended]) -> dict[int, Ended]:
+        """Write what has to be written all the same, without a version: the index counts on from the one it has.
+
+        Only where it has one that is as new: else it would begin to count at 1, and take anything that comes late.
+        """
+        lines = {
+            place: self._line(operation, versioned=False)
+            for place, operation in enumerate(operations)
+            if isinstance(operation, Put) and operation.forced and ended[place].end is End.OUTRUN
+        }
+        return dict(zip(lines, self._bulk.send(list(lines.values())), strict=True))
 
     def _settled(self, ended: Sequence[tuple[Operation, Ended]]) -> Delivered:
         refused = [
@@ -124,13 +137,12 @@ class OpenSearchIndex:
             refused=tuple(why for _, why in refused),
         )
 
-    def _line(self, operation: Operation) -> bytes:
+    def _line(self, operation: Operation, *, versioned: bool = True) -> bytes:
         if isinstance(operation, Remove):
             action = {"delete": {"_id": document_id(self._bucket, operation.key), **_external(operation.version)}}
             return b"%b\n" % msgspec.json.encode(action)
         document = operation.document
-        # Without a version of ours the index counts on from the one it has.
-        version = {} if operation.forced else _external(document.version)
+        version = _external(document.version) if versioned else {}
         action = {"index": {"_id": document.id, **version}}
         return b"%b\n%b\n" % (msgspec.json.encode(action), to_source(document, vector=self._vector_known))
 
