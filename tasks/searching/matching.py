@@ -1,6 +1,7 @@
 """What a document has of a query: how much of it, and what."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple, Self
 
 from tasks.feeding.document import Document
@@ -68,9 +69,16 @@ class _Known:
     """What is known of a document, made to be looked up."""
 
     def __init__(self, document: Document) -> None:
+        self._document = document
         self._terms = {term.concept: term for term in document.keywords if term.concept is not None}
-        self._labels = {tuple(words(label)) for term in document.keywords for label in term.labels.values()}
-        self._texts = set(words(" ".join(_texts(document))))
+
+    @cached_property
+    def _labels(self) -> set[tuple[str, ...]]:
+        return {tuple(words(label)) for term in self._document.keywords for label in term.labels.values()}
+
+    @cached_property
+    def _texts(self) -> set[str]:
+        return set(words(" ".join(_texts(self._document))))
 
     def match(self, part: Part) -> tuple[float, str]:
         """How much of a part there is, 0 to 1, and what it is."""

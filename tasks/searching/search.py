@@ -119,10 +119,8 @@ class _Found:
             name: [one for one in ranked if one.id in documents and one.id not in asked.without]
             for name, ranked in lists.items()
         }
-        self._documents = documents
-        ids = {one.id for ranked in self._lists.values() for one in ranked}
-        self._matches: dict[str, Match] = {id_: parts.match(documents[id_]) for id_ in ids}
-        self._least = parts.least
+        self._documents, self._parts = documents, parts
+        self._matches: dict[str, Match] = {}
         self._cosines = {
             name: {one.id: one.score for one in self._lists[name]} for name in ("text", "like") if name in lists
         }
@@ -146,10 +144,15 @@ class _Found:
         if name != "words":
             return 1.0
         # What it found has at least one of the words.
-        return float(max(self._matches[one.id].share, self._least) ** 2)
+        return float(max(self._match(one.id).share, self._parts.least) ** 2)
+
+    def _match(self, id_: str) -> Match:
+        if id_ not in self._matches:
+            self._matches[id_] = self._parts.match(self._documents[id_])
+        return self._matches[id_]
 
     def _hit(self, rank: int, fused: Fused, folded: Folded) -> Hit:
-        why = list(self._matches[fused.id].why)
+        why = list(self._match(fused.id).why)
         why += [
             f"{'picture' if name == 'text' else 'alike'}: {cosines[fused.id]:.2f}"
             for name, cosines in self._cosines.items()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from tasks.ports import Embeddings
 from worker.encoders.contract import unit
@@ -40,7 +41,8 @@ class PlainMiniLM:
         """N texts to (n, 384) of unit length; what goes beyond 256 tokens is cut."""
         if not texts:
             return np.empty((0, DIMENSIONS), np.float32)
-        with self._lock:
+        # More threads than one only wait for each other: a query is a few rows, and other processes want the cores too.
+        with self._lock, self._threads.limit(limits=1, user_api="blas"):
             batches = [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
             return unit(np.concatenate([self._pooled(batch) for batch in batches]))
 
@@ -50,6 +52,10 @@ class PlainMiniLM:
         mask = np.array([one.attention_mask for one in found], np.float32)[:, :, None]
         pooled: Array = (self._network.run(ids, mask) * mask).sum(1) / mask.sum(1)
         return pooled
+
+    @cached_property
+    def _threads(self) -> ThreadpoolController:
+        return ThreadpoolController()
 
     @cached_property
     def _tokenizer(self) -> "Tokenizer":
@@ -108,7 +114,9 @@ class _Bert:
         return self._normalized(hidden + self._linear(wide, f"{name}output.dense"), f"{name}output.LayerNorm")
 
     def _linear(self, values: Array, name: str) -> Array:
-        found: Array = values @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
+        # One product of two matrices, not one a text.
+        rows = values.reshape(-1, values.shape[-1]) @ self._weights[f"{name}.weight"].T
+        found: Array = rows.reshape(*values.shape[:-1], -1) + self._weights[f"{name}.bias"]
         return found
 
     def _normalized(self, values: Array, name: str) -> Array:
