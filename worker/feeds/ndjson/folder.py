@@ -12,7 +12,6 @@ from tasks.errors import ConfigurationError, Conflict, Rejected, Unavailable, Va
 from tasks.ports import Store
 from worker.feeds.ndjson.lines import Sealed
 from worker.feeds.ndjson.manifest import MANIFEST, File, Kind, Manifest
-from worker.feeds.ndjson.replay import read_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +29,10 @@ class Folder:
     Args:
         store: holds it.
         path: what the keys of its files begin with, ending with `/`.
-        manifest: as it was read; `etag` is its ETag.
+        manifest: as it was read, or an empty one; `etag` is its ETag, `None` where there is none yet.
     """
 
-    def __init__(self, store: Store, path: str, manifest: Manifest, etag: str) -> None:
+    def __init__(self, store: Store, path: str, manifest: Manifest, etag: str | None) -> None:
         self.store = store
         self.path = path
         self.manifest = manifest
@@ -42,6 +41,11 @@ class Folder:
         self._lost = False
         self._unsure: set[bytes] = set()
         self._next = 0
+
+    @property
+    def written(self) -> bool:
+        """Whether there is a manifest."""
+        return self._etag is not None
 
     def take(self) -> None:
         """Begin to write here, unless we have. Raises `ConfigurationError` where somebody wrote since we looked."""
@@ -151,24 +155,6 @@ def _number(name: str) -> int | None:
 def _after(files: tuple[File, ...], at_least: int) -> int:
     """The number of the next file."""
     return max(at_least, *(number + 1 for file in files if (number := _number(file.name)) is not None), 0)
-
-
-def make_folder(store: Store, path: str, manifest: Manifest) -> Folder:
-    """A folder with an empty manifest; if somebody else makes it first, theirs.
-
-    Raises:
-        ConfigurationError: the store cannot hold it.
-        Unavailable: the store does not answer.
-    """
-    try:
-        return Folder(store, path, manifest, store.put(f"{path}{MANIFEST}", manifest.to_json(), if_match=None))
-    except Conflict:
-        found = read_manifest(store, path)
-        if found is None:
-            raise Unavailable(f"{path}{MANIFEST} comes and goes") from None
-        return Folder(store, path, *found)
-    except Rejected as error:
-        raise ConfigurationError(f"{path}{MANIFEST}: {error}; give the files another place") from error
 
 
 def remove_folder(store: Store, path: str) -> None:

@@ -113,6 +113,12 @@ class NdjsonIndex:
         self._flush()
         self._compactor.work(COMMIT_SECONDS)
 
+    def ready(self) -> None:
+        """Commit, and see that there is a manifest. Raises as `deliver` does."""
+        self.commit()
+        if not self._folder.written:
+            self._folder.take()
+
     def close(self) -> None:
         """Let go of the temporary file."""
         self._state.close()

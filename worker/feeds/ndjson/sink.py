@@ -1,9 +1,9 @@
 """Documents as files of lines, for every engine that has no adapter of its own."""
 
-from tasks.errors import ConfigurationError, Conflict, Unavailable, Vanished
+from tasks.errors import ConfigurationError, Conflict, Vanished
 from tasks.feeding.ports import Index
 from tasks.ports import Store
-from worker.feeds.ndjson.folder import Folder, make_folder, remove_folder
+from worker.feeds.ndjson.folder import Folder, remove_folder
 from worker.feeds.ndjson.index import NdjsonIndex
 from worker.feeds.ndjson.manifest import SERVING, Library, Manifest, Serving, check_root, folder_name, folder_number
 from worker.feeds.ndjson.replay import read_manifest, read_serving
@@ -34,8 +34,10 @@ class NdjsonSink:
     def open(self, generation: str, *, anew: bool = False) -> Index:
         """The files of a generation: those that serve, else those that are complete, else the ones begun last.
 
+        Nothing is written before something is delivered.
+
         Raises:
-            ConfigurationError: a file is broken; they cannot be written; or there is no such bucket.
+            ConfigurationError: a file is broken, or there is no such bucket.
             Unavailable: the store does not answer.
         """
         there = self._folders(generation)
@@ -44,7 +46,7 @@ class NdjsonSink:
         elif there:
             folder = self._chosen(there)
         else:
-            folder = make_folder(self._store, self._path(generation, 1), self._empty(generation))
+            folder = self._new(generation, 1)
         index = NdjsonIndex(folder)
         self._indexes.append(index)
         return index
@@ -62,7 +64,7 @@ class NdjsonSink:
             Unavailable: the store does not answer.
         """
         assert isinstance(index, NdjsonIndex)
-        index.commit()
+        index.ready()
         serving = Serving(library=self._library, generation=index.generation, folder=index.name)
         key = f"{self._base}{SERVING}"
         found = self._store.read(key)
@@ -111,13 +113,11 @@ class NdjsonSink:
             for other in there.values():
                 if other is not kept:
                     remove_folder(self._store, other.path)
-        folder = make_folder(self._store, self._path(generation, number), self._empty(generation))
-        if folder.manifest.writer:
-            raise Unavailable(f"another feed has just begun to fill {folder.path!r}")
-        return folder
+        return self._new(generation, number)
+
+    def _new(self, generation: str, number: int) -> Folder:
+        manifest = Manifest(library=self._library, generation=generation)
+        return Folder(self._store, self._path(generation, number), manifest, None)
 
     def _path(self, generation: str, number: int) -> str:
         return f"{self._base}{folder_name(generation, number)}/"
-
-    def _empty(self, generation: str) -> Manifest:
-        return Manifest(library=self._library, generation=generation)

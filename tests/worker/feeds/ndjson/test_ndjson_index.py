@@ -171,6 +171,13 @@ def test_a_feed_that_finds_nothing_to_do_writes_nothing(store: MemoryStore, inde
     assert read(store) == {"a.jpg": 8}
 
 
+def test_opening_and_looking_writes_nothing(store: MemoryStore) -> None:
+    index = again(store)
+    assert (index.complete, list(index.listed()), index.indexed(["a.jpg"])) == (False, [], {})
+    index.commit()
+    assert names(store) == []
+
+
 def test_the_second_of_two_writers_is_told(store: MemoryStore, index: Index) -> None:
     index.deliver([put("a.jpg", 1)])
     index.commit()
@@ -223,13 +230,13 @@ def test_a_store_that_fails_loses_nothing_and_doubles_nothing(failure: str, at: 
     store = FailingStore()
     made = sink(store)
     index = made.open(GENERATION)
-    made.serve(index)
     store.failures = iter([""] * at + [failure])
     index.deliver([put("a.jpg", 1), put("b.jpg", 1)])
     with pytest.raises(Unavailable):
         index.completed()
     index.deliver([put("c.jpg", 1)])
     index.completed()
+    made.serve(index)
     assert read(store) == {"a.jpg": 1, "b.jpg": 1, "c.jpg": 1}
     assert manifest(store)["documents"] == 3
     assert sum(file["documents"] for file in manifest(store)["files"]) == 3

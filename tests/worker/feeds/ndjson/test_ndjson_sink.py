@@ -98,4 +98,10 @@ def test_what_was_not_committed_is_lost_when_closed(store: MemoryStore) -> None:
     index = made.open(GENERATION)
     index.deliver([put("a.jpg")])
     made.close()
-    assert manifest(store)["files"] == []
+    assert names(store) == []
+
+
+def test_a_library_without_images_is_served_too(store: MemoryStore) -> None:
+    made = sink(store)
+    made.serve(made.open(GENERATION))
+    assert (read(store), manifest(store)["documents"]) == ({}, 0)
