@@ -20,8 +20,10 @@ from worker.storage.memory import MemoryStore
 class Stand:
     """Sidecars of one library, a deliverer whose clock is set by hand, and what an index of them has to be."""
 
-    def __init__(self, order: Order = "bytes", prefix: str = "", reads: int = 1) -> None:
-        self.store = MemoryStore("out", order)
+    def __init__(
+        self, order: Order = "bytes", prefix: str = "", reads: int = 1, store: MemoryStore | None = None
+    ) -> None:
+        self.store = store or MemoryStore("out", order)
         self.layout = Layout("")
         self.sidecars = Sidecars(self.store, self.layout, BUCKET, prefix, sort_on_disk)
         self.now = 1_000.0

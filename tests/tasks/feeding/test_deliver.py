@@ -1,8 +1,11 @@
 """Delivering: the index ends as the sidecars are, whoever else delivers and whatever the clocks say."""
 
 from collections.abc import Callable
+from itertools import count
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from tasks.errors import Unavailable
 from tasks.feeding.document import Document
@@ -96,7 +99,7 @@ def test_a_sidecar_removed_after_it_was_read_by_a_slow_feed_leaves_no_document(
     """Row 21: one feed holds the old sidecar, another one sees that it is gone."""
     stand.commit("a.jpg")
     stand.deliverer.deliver(index, ["a.jpg"])
-    stand.commit("a.jpg")
+    stand.commit("a.jpg", revision=1_000)
 
     def meanwhile() -> None:
         stand.remove("a.jpg")
@@ -274,3 +277,68 @@ def test_a_removal_outdoes_what_the_index_has_whatever_our_clock_says(stand: Sta
     assert index.deliver([Remove("a.jpg", 1)]).outrun == ("a.jpg",)
     stand.remove("a.jpg")
     assert stand.deliverer.deliver(index, ["a.jpg"]).outcomes == {"a.jpg": "removed"}
+
+
+STEPS = st.sampled_from(("indexed", "deliver", "delivered"))
+CHANGES = st.tuples(st.sampled_from(("commit", "remove", "decide", "restore")), st.sampled_from(("a.jpg", "b.jpg")))
+MOMENTS = st.tuples(STEPS, st.lists(CHANGES, max_size=3), st.booleans())
+
+
+@settings(max_examples=150)
+@given(
+    before=st.lists(CHANGES, max_size=4),
+    runs=st.lists(st.tuples(st.lists(CHANGES, max_size=3), st.lists(MOMENTS, max_size=3)), max_size=6),
+    skew=st.sampled_from((0.0, -500.0, 500.0)),
+    commits=st.sampled_from((0.0, -900.0, 900.0)),
+)
+@example(
+    before=[("commit", "a.jpg")],
+    runs=[([("commit", "a.jpg")], [("deliver", [("remove", "a.jpg")], False)])],
+    skew=0.0,
+    commits=-900.0,
+)
+def test_two_feeds_of_one_index_leave_it_as_the_sidecars_are(
+    before: list[tuple[str, str]],
+    runs: list[tuple[list[tuple[str, str]], list[tuple[str, list[tuple[str, str]], bool]]]],
+    skew: float,
+    commits: float,
+) -> None:
+    """Between any two steps of one, sidecars change, and the other delivers that; clocks differ as they may."""
+    stand, index = Stand(), MemoryIndex(GENERATION)
+    other = Stand(store=stand.store)
+    other.now = stand.now + skew
+    stand.revisions = count(int((stand.now + commits) * 1e6), 1_000)
+
+    def change(changes: list[tuple[str, str]]) -> list[str]:
+        for what, key in changes:
+            match what:
+                case "commit":
+                    stand.commit(key)
+                case "remove":
+                    stand.remove(key)
+                case "decide":
+                    stand.decide(key, f"Title {next(stand.revisions)}")
+                case _:
+                    stand.commit(key, revision=1)
+        return [key for _, key in changes]
+
+    stand.deliverer.deliver(index, change(before))
+    for changes, moments in runs:
+        left = list(moments)
+
+        def hook(step: str, left: list[tuple[str, list[tuple[str, str]], bool]] = left) -> None:
+            for moment in left:
+                if moment[0] == step:
+                    left.remove(moment)
+                    keys = change(moment[1])
+                    # Every change is delivered by one of the two; what is announced twice, by both.
+                    later.extend(keys) if moment[2] else other.deliverer.deliver(index, keys)
+                    return
+
+        later: list[str] = []
+        keys = change(changes)
+        index.hook = hook
+        stand.deliverer.deliver(index, keys)
+        index.hook = lambda _: None
+        other.deliverer.deliver(index, later)
+    assert tags(index) == stand.tags()
