@@ -8,7 +8,7 @@ import pytest
 from osmem_server import OsmemServer
 
 from tasks.errors import ConfigurationError, Unavailable
-from tasks.feeding.document import document_id
+from tasks.feeding.document import Term, document_id
 from tasks.feeding.ports import Delivered, Indexed, Put, Remove
 from tests.faults.proxy import Rule
 from tests.integration.opensearch_stage import Stage, counting, error, instead, running, said, staged
@@ -190,12 +190,15 @@ def test_an_index_that_was_deleted_does_not_come_back_by_itself(stage: Stage, si
     with pytest.raises(Unavailable, match="no such index"):
         index.deliver([Put(document("a.jpg"))])
     with pytest.raises(Unavailable):
+        index.deliver([Remove("a.jpg", 5), Remove("b.jpg", 5)])
+    with pytest.raises(Unavailable):
         index.indexed(["a.jpg"])
     with pytest.raises(Unavailable):
         list(index.listed())
     with pytest.raises(Unavailable):
         index.commit()
     assert stage.ask("GET", f"/{stage.alias}-{GENERATION}-*/_mapping") == {}
+    assert f"{index.physical}-writes" not in stage.ask("GET", "/_all/_mapping")
     assert sink.open(GENERATION).deliver([Put(document("a.jpg"))]) == Delivered(put=1)
 
 
@@ -426,3 +429,11 @@ def test_an_index_that_is_made_again_is_told_from_the_one_before(stage: Stage, s
     with pytest.raises(Unavailable, match="made anew"):
         first.completed()
     assert not second.complete
+
+
+def test_a_label_that_looks_like_a_date_is_a_word(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    terms = (Term(1, None, {"fr": "2024/01/01"}, 1.0, "human"),)
+    assert index.deliver([Put(document("a.jpg", keywords=terms))]).put == 1
+    words = (Term(1, None, {"fr": "plage"}, 1.0, "human"),)
+    assert index.deliver([Put(document("b.jpg", keywords=words))]).put == 1

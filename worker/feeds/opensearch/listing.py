@@ -30,6 +30,9 @@ def listed(client: Client, index: str, engine: Engine, page: int = PAGE) -> Iter
                 # The point in time is over, or the server restarted; the order of keys is the same without it.
                 point = None
                 continue
+            if point is not None:
+                # It may have another name from now on.
+                point = str(answer.get("pit_id", point))
             hits = answer["hits"]["hits"]
             for hit in hits:
                 (key, *_) = hit["sort"]
@@ -77,7 +80,11 @@ def _page(client: Client, index: str, point: str | None, after: str | None, page
 def _open(client: Client, index: str, engine: Engine) -> str | None:
     path = f"/{index}/_pit" if engine.elastic else f"/{index}/_search/point_in_time"
     name = "id" if engine.elastic else "pit_id"
-    answer = client.ask("POST", path, tolerate=(400, 404, 405, 501), having=name, keep_alive=KEPT)
+    params = {"keep_alive": KEPT}
+    if not engine.elastic:
+        # Else it would leave out, silently, what a shard that is away has.
+        params["allow_partial_pit_creation"] = "false"
+    answer = client.ask("POST", path, None, tolerate=(400, 404, 405, 501), having=name, **params)
     return None if answer is None else str(answer[name])
 
 

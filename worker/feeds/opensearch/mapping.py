@@ -134,6 +134,8 @@ def _mappings() -> dict[str, Any]:
     return {
         # A document that has something else is refused, instead of changing the mapping for all.
         "dynamic": "strict",
+        # A label such as 2024/01/01 is a word all the same.
+        "date_detection": False,
         # It is there in half the bytes and exactly: `embedding`.
         "_source": {"excludes": ["vector"]},
         "dynamic_templates": [{"labels": {"path_match": "labels.*", "mapping": {"type": "text"}}}],

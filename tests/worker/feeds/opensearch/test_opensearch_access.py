@@ -1,12 +1,10 @@
 """Who may be asked, how long, and what is never told."""
 
-import builtins
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -113,15 +111,9 @@ def test_a_cluster_that_is_not_ready_is_not_taken_for_a_full_disk() -> None:
 
 
 def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any) -> ModuleType:
-        if name == "worker.feeds.opensearch.wire":
-            raise ModuleNotFoundError("No module named 'opensearchpy'", name="opensearchpy")
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ConfigurationError, match=r"pip install 'stockmeta\[opensearch\]'"):
+    monkeypatch.delitem(sys.modules, "worker.feeds.opensearch.wire", raising=False)
+    monkeypatch.setitem(sys.modules, "opensearchpy", None)
+    with pytest.raises(ConfigurationError, match=r"\(opensearchpy\): pip install 'stockmeta\[opensearch\]'"):
         OpenSearchSink(Access("http://localhost"), "photos")
 
 
