@@ -7,7 +7,7 @@ PHOTOS ?=
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit faults check docs bench bench-queue bench-backfill bench-rescore bench-scoring bench-captions quality captions-by-eye fmt clean
+.PHONY: help demo test test-unit faults check docs bench bench-queue bench-backfill bench-rescore bench-scoring bench-search bench-captions quality search-quality captions-by-eye fmt clean
 
 help:  ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,11 +61,17 @@ bench-rescore: $(READY)  ## Scoring stored embeddings again, against tagging: in
 bench-scoring: $(READY)  ## Milliseconds an image for scoring against 20,000 and 100,000 concepts
 	$(BIN)/python scripts/bench_scoring.py
 
+bench-search: $(READY)  ## Filling and searching the embedded index: 100,000 synthetic documents
+	$(BIN)/python scripts/bench_search.py
+
 bench-captions: $(READY)  ## Generated captions a second, beside a plain loop over open_clip's own forward
 	$(BIN)/python scripts/bench_captions.py
 
 quality: $(READY)  ## How good the keywords are, on labelled photographs (PHOTOS=folder with manifest.jsonl)
 	$(BIN)/python scripts/quality.py $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+search-quality: $(READY)  ## How good searches are, on labelled photographs (PHOTOS=folder with manifest.jsonl)
+	$(BIN)/python scripts/search_quality.py $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 captions-by-eye: $(READY)  ## What an eye said of the composed captions; fails where one was not read (PHOTOS=folder with manifest.jsonl)
 	$(BIN)/python scripts/captions.py $(if $(PHOTOS),--photos '$(PHOTOS)')

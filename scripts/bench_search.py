@@ -1,8 +1,8 @@
 """How fast the embedded index is filled and searched, on synthetic documents. `docs/speed.md` quotes the figures.
 
 Documents are random, and the same for the same seed: 20 keywords of 5,000, the common ones often (Zipf), a title and a
-caption made of them, and a vector near one of 2,000 centres, since real pictures are not spread evenly either. What is
-found by vector is compared with looking at all of them.
+caption made of them, and a vector near one of 2,000 centres that lie in 48 dimensions, since real embeddings are not
+spread evenly either. What is found by vector is compared with looking at all of them.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from worker.feeds.local.sink import LocalSink
 GENERATION = "0123456789ab"
 BATCH = 500
 CONCEPTS, CENTRES, KEYWORDS = 5000, 2000, 20
+INNER, NOISE = 48, 0.7
 COLORS = ("black", "blue", "brown", "gray", "green", "orange", "pink", "purple", "red", "white", "yellow")
 
 
@@ -41,14 +42,15 @@ class Synthetic:
 
     def __init__(self, seed: int, dimensions: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self._centres = self.rng.standard_normal((CENTRES, dimensions)).astype(np.float32)
+        self._centres = self.rng.standard_normal((CENTRES, INNER)).astype(np.float32)
+        self._spread = self.rng.standard_normal((INNER, dimensions)).astype(np.float32)
         common = 1 / np.arange(10, CONCEPTS + 10)
         self._common = common / common.sum()
 
     def vectors(self, count: int) -> NDArray[np.float32]:
         """Unit vectors (n, d)."""
         centres = self._centres[self.rng.integers(CENTRES, size=count)]
-        made = centres + 0.9 * self.rng.standard_normal(centres.shape).astype(np.float32)
+        made = (centres + NOISE * self.rng.standard_normal(centres.shape).astype(np.float32)) @ self._spread
         unit: NDArray[np.float32] = made / np.linalg.norm(made, axis=1, keepdims=True)
         return unit
 

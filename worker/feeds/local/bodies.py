@@ -1,14 +1,16 @@
 """A document as it is stored: its JSON, deflated, and its embedding as the bytes of float16 beside it."""
 
 import base64
-import dataclasses
 import zlib
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from tasks.feeding.document import Document
 from tasks.records import Embedding
+
+_NAME: Final = b',"embedding":{'
 
 _LEVEL: Final = 1
 """Of deflate: a third of the size for 50 microseconds; more effort takes three times as long for a tenth less."""
@@ -16,17 +18,24 @@ _LEVEL: Final = 1
 
 def packed(document: Document) -> tuple[bytes, bytes | None]:
     """The body and the vector. Raises `ValueError` if the embedding is not one."""
-    body = zlib.compress(dataclasses.replace(document, embedding=None).to_json().encode(), _LEVEL)
-    return body, None if document.embedding is None else _vector(document.embedding)
+    text = document.to_json().encode()
+    vector = None
+    if document.embedding is not None:
+        vector = _vector(document.embedding)
+        # Cut out of the text, since a copy of the document without it takes as long as all the rest. In a text of JSON
+        # these quotes are a name and no content, which would have them escaped.
+        start = text.index(_NAME)
+        text = text[:start] + text[text.index(b"}", start) + 1 :]
+    return zlib.compress(text, _LEVEL), vector
 
 
 def unpacked(body: bytes, vector: bytes | None) -> Document:
     """Inverse of `packed`. Raises `ValueError` or `zlib.error` if the body was not made by it."""
-    document = Document.from_json(zlib.decompress(body))
-    if vector is None:
-        return document
-    embedding = Embedding(len(vector) // 2, base64.b64encode(vector).decode("ascii"))
-    return dataclasses.replace(document, embedding=embedding)
+    text = zlib.decompress(body)
+    if vector is not None:
+        embedding = Embedding(len(vector) // 2, base64.b64encode(vector).decode("ascii"))
+        text = text.rstrip()[:-1] + b',"embedding":' + msgspec.json.encode(embedding) + b"}"
+    return Document.from_json(text)
 
 
 def _vector(embedding: Embedding) -> bytes:

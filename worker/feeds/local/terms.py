@@ -1,5 +1,7 @@
 """A document as tantivy has it: its fields, and what of a picture goes into which."""
 
+from functools import lru_cache
+
 import tantivy
 
 from tasks.feeding.document import Document, Term
@@ -42,7 +44,7 @@ def document(row: int, source: Document) -> tantivy.Document:
         if term.concept is not None:
             made.add_text("concepts", concept_term(level(term), term.concept))
         for label in dict.fromkeys(term.labels.values()):
-            made.add_text("labels", spaced(label))
+            made.add_text("labels", _spaced_label(label))
     for name, text in (("title", source.title), ("caption", source.caption), ("alt_text", source.alt_text)):
         if text:
             made.add_text(name, spaced(text))
@@ -54,6 +56,10 @@ def document(row: int, source: Document) -> tantivy.Document:
     for facet in facets(source):
         made.add_text("facets", facet)
     return made
+
+
+# Of a vocabulary, so that documents share them.
+_spaced_label = lru_cache(50_000)(spaced)
 
 
 def state(sequence: int, version: int) -> tantivy.Document:
