@@ -47,6 +47,10 @@ class Folder:
         """Whether there is a manifest."""
         return self._etag is not None
 
+    def still_is(self, now: "Folder") -> bool:
+        """Whether nobody else has written since, by what the folder says `now`."""
+        return not self._lost and (now._etag == self._etag or _digest(now.manifest.to_json()) in self._unsure)
+
     def take(self) -> None:
         """Begin to write here, unless we have. Raises `ConfigurationError` where somebody wrote since we looked."""
         if not self._ours:

@@ -18,7 +18,7 @@ BATCH = 500
 
 COMMIT_SECONDS = 30.0
 """Of rewriting files within one commit, and one file more; what is left goes on with the next."""
-COMPLETED_SECONDS = 600.0
+COMPLETED_SECONDS = 300.0
 """The same after all of the library was compared, which is what a feed does that then ends."""
 
 
@@ -43,11 +43,12 @@ class NdjsonIndex:
 
     Args:
         folder: where the files lie.
+        name: of the index.
     """
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, name: str) -> None:
         self.generation = folder.manifest.generation
-        self.name = folder.path.split("/")[-2]
+        self.name = name
         self._folder = folder
         self._lines = Lines()
         self._sealed: tuple[Sealed, int] | None = None
@@ -59,6 +60,10 @@ class NdjsonIndex:
     def path(self) -> str:
         """What the keys of its files begin with."""
         return self._folder.path
+
+    def still_is(self, now: Folder) -> bool:
+        """Whether it can go on: nobody else has written to the folder since, and it knows what it wrote."""
+        return not self._state.broken and self._folder.still_is(now)
 
     @property
     def complete(self) -> bool:

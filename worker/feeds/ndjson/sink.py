@@ -28,13 +28,15 @@ class NdjsonSink:
         self._store = store
         self._library = Library(bucket, prefix)
         self._base = f"{root}{self._library.folder}/"
-        self._indexes: list[NdjsonIndex] = []
+        self._indexes: dict[str, NdjsonIndex] = {}
+        self._opened = 0
         self.name = f"ndjson:{store.bucket}/{self._base.removesuffix('/')}"
 
     def open(self, generation: str, *, anew: bool = False) -> Index:
         """The files of a generation: those that serve, else those that are complete, else the ones begun last.
 
-        Nothing is written before something is delivered.
+        Nothing is written before something is delivered. An index that is open already is given again, as long as
+        nobody else wrote; else it has another name than it had.
 
         Raises:
             ConfigurationError: a file is broken, or there is no such bucket.
@@ -47,8 +49,18 @@ class NdjsonSink:
             folder = self._chosen(there)
         else:
             folder = self._new(generation, 1)
-        index = NdjsonIndex(folder)
-        self._indexes.append(index)
+        return self._index(folder)
+
+    def _index(self, folder: Folder) -> NdjsonIndex:
+        """What is open is not read again: that takes a while for a large library."""
+        index = self._indexes.pop(folder.path, None)
+        if index is not None and not index.still_is(folder):
+            index.close()
+            index = None
+        if index is None:
+            self._opened += 1
+            index = NdjsonIndex(folder, f"{self._folder_of(folder.path)}#{self._opened}")
+        self._indexes[folder.path] = index
         return index
 
     def serving(self) -> str | None:
@@ -65,7 +77,7 @@ class NdjsonSink:
         """
         assert isinstance(index, NdjsonIndex)
         index.ready()
-        serving = Serving(library=self._library, generation=index.generation, folder=index.name)
+        serving = Serving(library=self._library, generation=index.generation, folder=self._folder_of(index.path))
         key = f"{self._base}{SERVING}"
         found = self._store.read(key)
         if found is None or found[0] != serving.to_json():
@@ -79,7 +91,7 @@ class NdjsonSink:
 
     def close(self) -> None:
         """Let go of temporary files; what was not committed is lost."""
-        for index in self._indexes:
+        for index in self._indexes.values():
             index.close()
         self._indexes.clear()
 
@@ -118,6 +130,9 @@ class NdjsonSink:
     def _new(self, generation: str, number: int) -> Folder:
         manifest = Manifest(library=self._library, generation=generation)
         return Folder(self._store, self._path(generation, number), manifest, None)
+
+    def _folder_of(self, path: str) -> str:
+        return path[len(self._base) : -1]
 
     def _path(self, generation: str, number: int) -> str:
         return f"{self._base}{folder_name(generation, number)}/"

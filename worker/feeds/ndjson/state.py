@@ -24,12 +24,18 @@ class Known(NamedTuple):
 class State:
     """Keys with what the files say of them. Its file has no name, and is gone when the process ends, however it ends.
 
+    Attributes:
+        documents: how many there are.
+        broken: whether it failed, and knows nothing for sure any more.
+
     Raises:
         ConfigurationError: the disk of temporary files is full, or fails.
     """
 
     def __init__(self) -> None:
-        with _reporting():
+        self.documents = 0
+        self.broken = False
+        with self._reporting():
             # An empty name: a temporary file, of which SQLite holds at most its cache in memory.
             self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
             self._database.execute("PRAGMA journal_mode = OFF")
@@ -38,12 +44,11 @@ class State:
             self._database.execute(
                 "CREATE TABLE known (key BLOB PRIMARY KEY, tag TEXT, version INTEGER NOT NULL) WITHOUT ROWID"
             )
-        self.documents = 0
 
     def find(self, keys: Sequence[str]) -> Mapping[str, Known]:
         """What is known of these keys."""
         found: dict[str, Known] = {}
-        with _reporting():
+        with self._reporting():
             for start in range(0, len(keys), _AT_ONCE):
                 some = [_bytes(key) for key in keys[start : start + _AT_ONCE]]
                 marks = ",".join("?" * len(some))
@@ -57,7 +62,7 @@ class State:
     def set(self, rows: Iterable[tuple[str, Known]], before: Mapping[str, Known]) -> None:
         """Note what was written, each key once; `before` is what `find` said of them."""
         rows = list(rows)
-        with _reporting():
+        with self._reporting():
             self._database.execute("BEGIN")
             self._database.executemany(
                 "INSERT OR REPLACE INTO known VALUES (?, ?, ?)",
@@ -72,7 +77,7 @@ class State:
         """Every document by key, in the order of bytes; what is written meanwhile may be among them or not."""
         last = b""
         while True:
-            with _reporting():
+            with self._reporting():
                 rows = self._database.execute(
                     "SELECT key, tag, version FROM known WHERE key > ? AND tag IS NOT NULL ORDER BY key LIMIT ?",
                     (last, _PAGE),
@@ -81,6 +86,26 @@ class State:
             if len(rows) < _PAGE:
                 return
             last = rows[-1][0]
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """SQLite's errors as ours. None can be got over: what is half written to a file without a journal is lost."""
+        try:
+            yield
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.DatabaseError as error:
+            self.broken = True
+            folder = gettempdir()
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise ConfigurationError(
+                    f"knowing what was written needs about 200 bytes an image, and the disk of {folder!r} is full: "
+                    "make room, or set TMPDIR to a folder on another disk"
+                ) from error
+            raise ConfigurationError(
+                f"the temporary file of what was written, in {folder!r}, failed ({error}): see to its disk, or set "
+                "TMPDIR to a folder on another one, and start again"
+            ) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -93,23 +118,3 @@ def _bytes(key: str) -> bytes:
 
 def _text(key: bytes) -> str:
     return key.decode("utf-8", "surrogatepass")
-
-
-@contextmanager
-def _reporting() -> Iterator[None]:
-    """SQLite's errors as ours. Each ends the feed: what is half written to a file without a journal is lost."""
-    try:
-        yield
-    except sqlite3.ProgrammingError:
-        raise
-    except sqlite3.DatabaseError as error:
-        folder = gettempdir()
-        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-            raise ConfigurationError(
-                f"knowing what was written needs about 200 bytes an image, and the disk of {folder!r} is full: make "
-                "room, or set TMPDIR to a folder on another disk"
-            ) from error
-        raise ConfigurationError(
-            f"the temporary file of what was written, in {folder!r}, failed ({error}): see to its disk, or set TMPDIR "
-            "to a folder on another one, and start again"
-        ) from error

@@ -2,9 +2,10 @@
 
 import pytest
 
-from tasks.errors import ConfigurationError
+from tasks.errors import ConfigurationError, Unavailable
 from tasks.feeding.ports import Index
-from tests.worker.feeds.ndjson.ndjson_feeds import BUCKET, GENERATION, manifest, names, put, read, sink
+from tests.worker.feeds.ndjson.ndjson_feeds import BUCKET, GENERATION, FailingStore, manifest, names, put, read, sink
+from worker.feeds.ndjson.index import NdjsonIndex
 from worker.feeds.ndjson.replay import documents
 from worker.feeds.ndjson.sink import NdjsonSink
 from worker.storage.memory import MemoryStore
@@ -105,3 +106,53 @@ def test_a_library_without_images_is_served_too(store: MemoryStore) -> None:
     made = sink(store)
     made.serve(made.open(GENERATION))
     assert (read(store), manifest(store)["documents"]) == ({}, 0)
+
+
+def test_an_open_index_is_given_again_until_somebody_else_writes(store: MemoryStore) -> None:
+    made = sink(store)
+    index = made.open(GENERATION)
+    index.deliver([put("a.jpg")])
+    assert made.open(GENERATION) is index
+    index.commit()
+    assert made.open(GENERATION) is index
+    assert [found.key for found in index.listed()] == ["a.jpg"]
+    other = sink(store).open(GENERATION)
+    other.deliver([put("b.jpg")])
+    other.commit()
+    with pytest.raises(ConfigurationError, match="another feed writes"):
+        _deliver_and_commit(index)
+    after = made.open(GENERATION)
+    assert after.name != index.name
+    assert [found.key for found in after.listed()] == ["a.jpg", "b.jpg"]
+    _deliver_and_commit(after)
+    made.serve(after)
+    assert sorted(read(store)) == ["a.jpg", "b.jpg", "z.jpg"]
+
+
+def test_an_index_whose_answer_was_lost_goes_on() -> None:
+    store = FailingStore()
+    made = sink(store)
+    index = made.open(GENERATION)
+    index.deliver([put("a.jpg")])
+    # The manifest with the writer, a file, and the manifest with the file.
+    store.failures = iter(["", "", "after"])
+    with pytest.raises(Unavailable):
+        index.commit()
+    assert made.open(GENERATION) is index
+    index.commit()
+    made.serve(index)
+    assert read(store) == {"a.jpg": 1}
+
+
+def test_an_index_whose_temporary_file_failed_is_read_again(store: MemoryStore) -> None:
+    made = sink(store)
+    index = made.open(GENERATION)
+    index.deliver([put("a.jpg")])
+    index.commit()
+    assert isinstance(index, NdjsonIndex)
+    index._state._database.execute("DROP TABLE known")
+    with pytest.raises(ConfigurationError, match="TMPDIR"):
+        index.deliver([put("b.jpg")])
+    after = made.open(GENERATION)
+    assert after is not index
+    assert [found.key for found in after.listed()] == ["a.jpg"]
