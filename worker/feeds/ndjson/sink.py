@@ -1,5 +1,7 @@
 """Documents as files of lines, for every engine that has no adapter of its own."""
 
+from collections.abc import Sequence
+
 from tasks.errors import ConfigurationError, Conflict, Vanished
 from tasks.feeding.ports import Index
 from tasks.ports import Store
@@ -42,14 +44,11 @@ class NdjsonSink:
             ConfigurationError: a file is broken, or there is no such bucket.
             Unavailable: the store does not answer.
         """
-        there = self._folders(generation)
+        numbers = self._numbers(generation)
         if anew:
-            folder = self._made(generation, there)
-        elif there:
-            folder = self._chosen(there)
-        else:
-            folder = self._new(generation, 1)
-        return self._index(folder)
+            return self._index(self._beside(generation, numbers))
+        there = self._folders(generation, numbers)
+        return self._index(self._chosen(there) if there else self._new(generation, max(numbers, default=1)))
 
     def _index(self, folder: Folder) -> NdjsonIndex:
         """What is open is not read again: that takes a while for a large library."""
@@ -85,7 +84,7 @@ class NdjsonSink:
                 self._store.put(key, serving.to_json(), if_match=found and found[1])
             except Conflict:
                 raise ConfigurationError(f"another feed changes {key!r} at the same time: let one run") from None
-        for number in self._folders(index.generation):
+        for number in self._numbers(index.generation):
             if (path := self._path(index.generation, number)) != index.path:
                 remove_folder(self._store, path)
 
@@ -95,20 +94,22 @@ class NdjsonSink:
             index.close()
         self._indexes.clear()
 
-    def _folders(self, generation: str) -> dict[int, Folder]:
-        """The folders of a generation that have a manifest, by number."""
-        found: dict[int, Folder] = {}
+    def _numbers(self, generation: str) -> list[int]:
+        """Numbers of a generation's folders, in whatever state."""
         try:
             entries = [entry for entry in self._store.walk(self._base) if isinstance(entry, str)]
         except Vanished:
             raise ConfigurationError(
                 f"there is no bucket {self._store.bucket!r} for the files: make it, or give them another place"
             ) from None
-        for entry in entries:
-            number = folder_number(entry[len(self._base) : -1], generation)
-            if number is not None and (read := read_manifest(self._store, entry)):
-                found[number] = Folder(self._store, entry, *read)
-        return found
+        found = (folder_number(self._folder_of(entry), generation) for entry in entries)
+        return sorted(number for number in found if number is not None)
+
+    def _folders(self, generation: str, numbers: Sequence[int]) -> dict[int, Folder]:
+        """Those that have a manifest."""
+        paths = {number: self._path(generation, number) for number in numbers}
+        read = ((number, path, read_manifest(self._store, path)) for number, path in paths.items())
+        return {number: Folder(self._store, path, *found) for number, path, found in read if found}
 
     def _chosen(self, there: dict[int, Folder]) -> Folder:
         serving = read_serving(self._store, self._base)
@@ -117,15 +118,14 @@ class NdjsonSink:
                 return folder
         return there[max(there, key=lambda number: (there[number].manifest.complete, number))]
 
-    def _made(self, generation: str, there: dict[int, Folder]) -> Folder:
-        """An empty one beside those that are there; those that were begun and never served make room."""
-        number = max(there, default=0) + 1
-        if there:
-            kept = self._chosen(there)
-            for other in there.values():
-                if other is not kept:
-                    remove_folder(self._store, other.path)
-        return self._new(generation, number)
+    def _beside(self, generation: str, numbers: Sequence[int]) -> Folder:
+        """An empty folder beside those that are there; those that were begun and never served make room."""
+        serving = read_serving(self._store, self._base)
+        if serving and serving.generation == generation:
+            for number in numbers:
+                if folder_name(generation, number) != serving.folder:
+                    remove_folder(self._store, self._path(generation, number))
+        return self._new(generation, max(numbers, default=0) + 1)
 
     def _new(self, generation: str, number: int) -> Folder:
         manifest = Manifest(library=self._library, generation=generation)

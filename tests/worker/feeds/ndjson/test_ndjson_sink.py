@@ -156,3 +156,21 @@ def test_an_index_whose_temporary_file_failed_is_read_again(store: MemoryStore) 
     after = made.open(GENERATION)
     assert after is not index
     assert [found.key for found in after.listed()] == ["a.jpg"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "snapshot-000000.ndjson.gz"])
+def test_what_is_broken_is_filled_anew(store: MemoryStore, name: str) -> None:
+    made = sink(store)
+    first = made.open(GENERATION)
+    first.deliver([put("a.jpg")])
+    made.serve(first)
+    key = f"{BUCKET}/{GENERATION}/{name}"
+    store.put(key, b"rubbish", if_match=store.stat(key).etag)
+    with pytest.raises(ConfigurationError, match="--full"):
+        sink(store).open(GENERATION)
+    after = sink(store)
+    index = after.open(GENERATION, anew=True)
+    index.deliver([put("b.jpg")])
+    after.serve(index)
+    assert read(store) == {"b.jpg": 1}
+    assert {found.split("/")[1] for found in names(store)} == {"serving.json", f"{GENERATION}-2"}
