@@ -15,7 +15,7 @@ def search(
     text: Annotated[
         str | None,
         typer.Argument(
-            help="What to search for, in words; not needed with --like.", metavar="[TEXT]", show_default=False
+            help="What to search for, in words; not needed with --like.", metavar="TEXT", show_default=False
         ),
     ] = None,
     library: Annotated[

@@ -72,7 +72,8 @@ def run(settings: Settings, place: Place, query: Query) -> int:
 def _find(settings: Settings, library: Library, searcher: Searcher, query: Query) -> Results:
     found = None if query.like is None else like.find(query.like, searcher, library, settings)
     meaning = Meaning(lambda: load_texts(settings, searcher.model))
-    search = Search(searcher, Understanding(_vocabulary(settings, query)), meaning)
+    vocabulary = _vocabulary(settings, query)
+    search = Search(searcher, Understanding(vocabulary), meaning)
     if searcher.model is None and query.text:
         console.say("the index has no embeddings: searching by words alone")
     asked = Asked(
@@ -86,14 +87,23 @@ def _find(settings: Settings, library: Library, searcher: Searcher, query: Query
         folded=query.folded,
     )
     results = search.find(asked)
+    _say_what_is_amiss(results, asked, vocabulary)
+    return results
+
+
+def _say_what_is_amiss(results: Results, asked: Asked, vocabulary: Vocabulary) -> None:
     understood = results.understood
-    if query.text and not asked.words_only and "text" not in results.lists:
+    concepts = {term.concept for hit in results.hits for term in hit.document.keywords if term.concept is not None}
+    if asked.text and concepts and concepts.isdisjoint(vocabulary.index):
         console.say(
-            f"no word of {query.text!r} is in the vocabulary, and text encoders know English: searched by words alone"
+            "the index was made with another vocabulary: set STOCKMETA_VOCABULARY and STOCKMETA_POLICY as they were"
+        )
+    if asked.text and not asked.words_only and "text" not in results.lists:
+        console.say(
+            f"no word of {asked.text!r} is in the vocabulary, and text encoders know English: searched by words alone"
         )
     elif understood.language != "en" and understood.rest and not asked.words_only:
         console.say(f"not in the vocabulary, so searched by words alone: {', '.join(understood.rest)}")
-    return results
 
 
 def _vocabulary(settings: Settings, query: Query) -> Vocabulary:

@@ -44,6 +44,8 @@ def open_searcher(settings: Settings, library: Library, place: Place) -> Searche
         from worker.feeds.opensearch.searcher import OpenSearchSearcher
 
         return OpenSearchSearcher(_access(settings, place), library.source.bucket, library.prefix, place.name)
+    from worker.feeds.local.folder import Folder
+    from worker.feeds.local.folder import Library as Owner
     from worker.feeds.local.searcher import LocalSearcher
 
     folder = index_folder(settings, library, place.folder)
@@ -53,6 +55,7 @@ def open_searcher(settings: Settings, library: Library, place: Place) -> Searche
             f"there is no index of this library yet: run `stockmeta feed local {shlex.quote(settings.library or '')}"
             f"{option}` first, after its images were tagged"
         )
+    Folder(folder).check(Owner(library.source.bucket, library.prefix))
     return LocalSearcher(folder)
 
 

@@ -253,3 +253,21 @@ def test_the_library_may_be_set(run: Run, library: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("STOCKMETA_LIBRARY", str(library))
     assert keys(run("beach", "--words-only")[1]) == ["beach.jpg", "a <b>dog.jpg"]
     assert keys(run("--like", "dog.jpg", "--limit", 1)[1]) == ["copy.jpg"]
+
+
+def test_the_index_of_another_library_is_refused(run: Run, library: Path, tmp_path: Path) -> None:
+    (folder,) = (tmp_path / "cache" / "indexes").iterdir()
+    other = tmp_path / "other"
+    other.mkdir()
+    status, out, error = run("dog", other, "--index-folder", folder)
+    assert (status, out) == (2, "")
+    assert "is the index of another library" in error
+
+
+def test_another_vocabulary_is_told(run: Run, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "others.tsv").write_text("id\tlabel\tfacet\nacme:1\tdog\tanimal\n", encoding="utf-8")
+    monkeypatch.setenv("STOCKMETA_VOCABULARY", str(tmp_path / "others.tsv"))
+    _, out, error = run("dog", library)
+    assert "the index was made with another vocabulary" in error
+    assert keys(out), "the words stand in labels and titles all the same"
+    assert "another vocabulary" not in run(library, "--like", "dog.jpg")[2]
