@@ -32,6 +32,7 @@ IDLE_SECONDS = 60.0
 """After so long a reader is taken for dead, and what it has in hand goes to another; a slow one does harm to nobody."""
 FORGET_SECONDS = 3600.0
 """After so long the server forgets a reader that has nothing in hand."""
+START = "0-0"
 WAIT_SECONDS = 1.0
 """Most that a command blocks: less than the client's time-out."""
 
@@ -75,7 +76,7 @@ class RedisChangeStream:
         self._consumer = uuid.uuid4().hex
         self._idle, self._forget = idle, forget
         self._epoch = ""
-        self._cursor, self._claim_at = "0-0", 0.0
+        self._cursor, self._claim_at = START, 0.0
         self._read, self._missed = client.register_script(READ), client.register_script(MISSED)
         self._caught_up, self._backlog = client.register_script(CAUGHT_UP), client.register_script(BACKLOG)
 
@@ -107,8 +108,13 @@ class RedisChangeStream:
         while True:
             last, entries = self._take(most)
             found = self._parsed(entries)
+            if found:
+                return found
+            if self._cursor != START:
+                # Not all that may be claimed was looked at.
+                continue
             left = until - time.monotonic()
-            if found or left <= 0:
+            if left <= 0:
                 return found
             if not entries:
                 self._block(last, left)
@@ -133,7 +139,7 @@ class RedisChangeStream:
         cursor, last, entries = self._run(self._read, self._consumer, most, idle, self._cursor, forget)
         if claims:
             self._cursor = cursor
-            if cursor == "0-0":
+            if cursor == START:
                 self._claim_at = time.monotonic() + self._idle / 4
         return str(last), entries
 

@@ -1,8 +1,8 @@
 """The server's side of `worker.queue.changes`: each script is one step, so that no gap is found and then forgotten.
 
 How many entries were ever added, less how many there are, were trimmed; a group that has read fewer has missed some.
-Redis's own count of what a group has read is a guess after trimming (7.0 counts on without what was trimmed), so each
-read sets it to what is exact: `XGROUP SETID ... ENTRIESREAD`, which Redis knows from 7.0 on.
+What Redis itself counts as read by a group is after trimming a guess, and not the same in all versions; so each step
+sets it to what is exact: `XGROUP SETID ... ENTRIESREAD`, which Redis knows from 7.0 on.
 """
 
 TOO_OLD = "STOCKMETA reading changes needs Redis 7.0 or newer, or Valkey"
@@ -91,13 +91,16 @@ CAUGHT_UP = (
     _LOOK
     + """
 look()
-if redis.call('HGET', state, 'epoch') ~= ARGV[2] or redis.call('HGET', state, 'run') ~= server() then return 0 end
+if redis.call('HGET', state, 'epoch') ~= ARGV[2] then return 0 end
 redis.call('HDEL', state, 'reason')
 redis.call('HSET', state, 'caught_up', '1')
 return 1
 """
 )
-"""ARGV: group, the epoch. Nothing happens where something was missed since the epoch began: that ended it."""
+"""ARGV: group, the epoch. Nothing happens where something was missed since the epoch began: that ended it.
+
+A server that began anew is noticed when it is asked next what was missed: the epoch's own is noted.
+"""
 
 READ = (
     _LOOK
@@ -109,6 +112,7 @@ if idle ~= '' then
   local claimed = redis.call('XAUTOCLAIM', stream, group, consumer, idle, cursor, 'COUNT', most)
   cursor = claimed[1]
   for _, entry in ipairs(claimed[2]) do entries[#entries + 1] = entry end
+  -- Taken from their reader for good, even if it lives: were it to die now, nobody would know of them.
   local dropped = #claimed[3]
   if dropped > 0 then missed(string.format('%d changes were dropped before they were delivered', dropped)) end
   for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
