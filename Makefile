@@ -7,7 +7,7 @@ PHOTOS ?=
 SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit faults check docs bench bench-queue bench-backfill bench-rescore bench-scoring bench-search bench-captions quality search-quality captions-by-eye fmt clean
+.PHONY: help demo test test-unit faults check docs bench bench-queue bench-backfill bench-rescore bench-feed bench-scoring bench-search bench-captions quality search-quality captions-by-eye fmt clean
 
 help:  ## What there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench-backfill: $(READY)  ## Listing and merging ten million keys and 200,000 ob
 
 bench-rescore: $(READY)  ## Scoring stored embeddings again, against tagging: in a folder, on SeaweedFS, from packs (PHOTOS=folder)
 	$(BIN)/python scripts/bench_rescore.py $(if $(PHOTOS),--photos '$(PHOTOS)')
+
+bench-feed: $(READY)  ## Documents a second into each kind of index, how far it lags behind, and the memory of a million documents
+	$(BIN)/python scripts/bench_feed.py
 
 bench-scoring: $(READY)  ## Milliseconds an image for scoring against 20,000 and 100,000 concepts
 	$(BIN)/python scripts/bench_scoring.py
