@@ -2,6 +2,7 @@
 
 import errno
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,22 @@ def database(path: Path) -> Iterator[None]:
         if name in _REFUSED:
             raise ConfigurationError(f"{path} cannot be opened for what has to be done ({error})") from error
         raise Unavailable(f"{path}: {error}") from error
+
+
+@contextmanager
+def contents(path: Path) -> Iterator[None]:
+    """Errors of reading a document that was stored, as `ConfigurationError`.
+
+    Args:
+        path: of the file, for the messages.
+    """
+    try:
+        yield
+    except (ValueError, zlib.error) as error:
+        raise ConfigurationError(
+            f"{path} has a document that cannot be read ({error}): "
+            "run `stockmeta feed local LIBRARY --full`, which makes all of them anew"
+        ) from error
 
 
 @contextmanager

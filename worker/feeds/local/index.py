@@ -69,7 +69,6 @@ class LocalIndex:
 
     def commit(self) -> None:
         """Make all that was delivered durable and visible to searches."""
-        self._rows.durable()
         if self._text.sequence != self._rows.sequence:
             self._write_text()
         self._vectors.catch_up()
@@ -94,6 +93,8 @@ class LocalIndex:
             self._rows.close()
 
     def _write_text(self) -> None:
+        # First, so that a power cut never leaves an engine ahead of the rows.
+        self._rows.durable()
         try:
             self._bring_in()
         except Unavailable as error:

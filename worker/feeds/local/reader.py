@@ -1,6 +1,5 @@
 """An index as a search reads it, beside whoever writes to it: it sees all that was committed."""
 
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -105,12 +104,8 @@ class Reader:
         """Documents by id, those that are there."""
         numbers = [bytes.fromhex(each) for each in ids]
         found = self._chunks("SELECT id, body, vector FROM documents JOIN bodies USING (row) WHERE id IN", numbers)
-        try:
+        with errors.contents(self._path):
             there = {number: unpacked(body, vector) for number, body, vector in found}
-        except (ValueError, zlib.error) as error:
-            raise ConfigurationError(
-                f"{self._path} is damaged ({error}): run `stockmeta feed local LIBRARY --full`, which makes it anew"
-            ) from error
         return {number.hex(): there[number] for number in numbers if number in there}
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from tantivy import Occur, Query
 from tasks.errors import ConfigurationError, Unavailable
 from tasks.feeding.document import Document
 from tasks.searching.ports import Filters, Ranked, WordQuery
+from worker.feeds.local import errors
 from worker.feeds.local.folder import Folder, Serving
 from worker.feeds.local.nearest import EXACT, Near
 from worker.feeds.local.reader import Reader
@@ -101,10 +102,11 @@ class LocalSearcher:
     ) -> list[Ranked]:
         there = reader.rows([row for row, _ in hits], bodies=True)
         found = []
-        for row, score in hits:
-            if row in there:
-                known = _known(there[row].body or b"")
-                found.append((score + strength(asked, known), there[row].id, known))
+        with errors.contents(self._folder.path):
+            for row, score in hits:
+                if row in there:
+                    known = msgspec.json.decode(zlib.decompress(there[row].body or b""), type=Known)
+                    found.append((score + strength(asked, known), there[row].id, known))
         best = sorted(found, key=lambda each: (-each[0], each[1]))[:limit]
         return [Ranked(number, score, self._words.reasons(asked, known)) for score, number, known in best]
 
@@ -130,12 +132,3 @@ class LocalSearcher:
                 if attempt + 1 == _ATTEMPTS or self._folder.serving() == serving:
                     raise
         raise AssertionError("unreachable")
-
-
-def _known(body: bytes) -> Known:
-    try:
-        return msgspec.json.decode(zlib.decompress(body), type=Known)
-    except (zlib.error, msgspec.DecodeError) as error:
-        raise ConfigurationError(
-            f"a document is damaged ({error}): run `stockmeta feed local LIBRARY --full`"
-        ) from error

@@ -79,7 +79,9 @@ class Text:
                 for each in rows:
                     writer.delete_documents_by_term("row", each.row)
                     if each.body is not None:
-                        writer.add_document(terms.document(each.row, unpacked(each.body, None)))
+                        with errors.contents(self.folder.parent):
+                            source = unpacked(each.body, None)
+                        writer.add_document(terms.document(each.row, source))
             except BaseException:
                 self._writer = None
                 raise

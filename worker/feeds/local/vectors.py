@@ -68,11 +68,11 @@ class Vectors:
             self._save()
 
     def close(self) -> None:
-        """Write what is worth it, and let go of the graph. Raises `Unavailable`."""
-        try:
+        """Write what is worth it, and let go of the graph."""
+        # What the file lacks is found in the rows.
+        with suppress(Unavailable):
             self.catch_up(closing=True)
-        finally:
-            self._graph = None
+        self._graph = None
 
     def abandon(self) -> None:
         """Let go of the graph; the file stays as it is."""

@@ -252,3 +252,25 @@ def test_a_text_that_stumbles_over_its_own_files_is_made_anew(
     index.commit()
     assert failed
     assert contents(index.folder).words == {"a", *KEYS}
+
+
+def test_a_document_that_cannot_be_read_is_said_so(index: LocalIndex) -> None:
+    with sqlite3.connect(index.folder / "documents.sqlite") as connection:
+        connection.execute("UPDATE bodies SET body = x'00'")
+    index.deliver([Put(document("a"))])
+    index._text.rebuild()
+    with pytest.raises(ConfigurationError, match=r"cannot be read .*--full"):
+        index.commit()
+
+
+def test_closing_does_not_fail_for_want_of_a_file_of_vectors(
+    index: LocalIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    index.deliver([Put(document(f"m{i}", seed=100 + i)) for i in range(10)])
+    index.commit()
+    monkeypatch.setattr("worker.feeds.local.graph.synced", fail)
+    index.close()
+    assert contents(index.folder).vectors == {*KEYS, *(f"m{i}" for i in range(10))}
