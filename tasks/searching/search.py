@@ -93,7 +93,9 @@ class Search:
         if parts:
             lists["words"] = self.searcher.by_words(parts.query(understood), asked.filters, depth)
         for name, vector in self._vectors(asked, understood).items():
-            lists[name] = self.searcher.by_vector(vector, asked.filters, depth)
+            if near := self.searcher.by_vector(vector, asked.filters, depth):
+                # Without vectors, as in a cluster without the plugin, words have the whole say.
+                lists[name] = near
         documents = self.searcher.documents(list({one.id for ranked in lists.values() for one in ranked}))
         found = _Found(asked, parts, lists, documents)
         return Results(understood, tuple(found.hits()), tuple(lists))

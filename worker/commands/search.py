@@ -98,11 +98,13 @@ def _say_what_is_amiss(results: Results, asked: Asked, vocabulary: Vocabulary) -
         console.say(
             "the index was made with another vocabulary: set STOCKMETA_VOCABULARY and STOCKMETA_POLICY as they were"
         )
-    if asked.text and not asked.words_only and "text" not in results.lists:
+    if asked.words_only or understood.language == "en" or not asked.text:
+        return
+    if not understood.wanted:
         console.say(
             f"no word of {asked.text!r} is in the vocabulary, and text encoders know English: searched by words alone"
         )
-    elif understood.language != "en" and understood.rest and not asked.words_only:
+    elif understood.rest:
         console.say(f"not in the vocabulary, so searched by words alone: {', '.join(understood.rest)}")
 
 

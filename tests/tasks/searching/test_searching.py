@@ -193,3 +193,9 @@ def test_a_keyword_of_a_persons_own_is_found_by_the_word() -> None:
     own = document("own.jpg", keywords=(Term(1, None, {"en": "golden hour"}, 1.0, "human"),), vector=(0, 0, 0, 1))
     (first, *_) = search([*PICTURES, own]).find(Asked("golden hour", words_only=True)).hits
     assert first.document.key == "own.jpg"
+
+
+def test_where_nothing_has_a_vector_words_have_the_whole_say() -> None:
+    results = search([document("dog.jpg", "c:dog")]).find(Asked("dog"))
+    assert results.lists == ("words",)
+    assert results.hits[0].score == 1
