@@ -126,6 +126,8 @@ def _told(report: Report, library: Library, options: Options) -> dict[str, objec
 
 def _follow(settings: Settings, options: Options) -> int:
     configure(settings.log_format, min(logging.INFO, logging.getLogger().level))
+    # Of each try; the feed itself says once that it waits, and for how long it did.
+    logging.getLogger("worker.feeds.opensearch.client").setLevel(logging.ERROR)
     settings, library = locate(settings, options.library)
     with (
         stopped_by_signals() as stop,

@@ -286,7 +286,7 @@ GROWING = CHANGES.filter(lambda change: change[0] != "restore")
 MOMENTS = st.tuples(STEPS, st.lists(GROWING, max_size=3), st.booleans())
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     before=st.lists(CHANGES, max_size=4),
     runs=st.lists(st.tuples(st.lists(CHANGES, max_size=3), st.lists(MOMENTS, max_size=3)), max_size=6),
