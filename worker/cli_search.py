@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from tasks.errors import ConfigurationError
-from tasks.searching.ports import Filters
-from worker.library import S3
 from worker.settings import load_settings
 
 
@@ -85,6 +83,8 @@ def search(
     """  # noqa: D301 - \b keeps the lines of the examples apart
     text, library = sorted_out(text, library, like)
     settings = load_settings(library=library, output=output)
+    # Not before: every other command would wait for it.
+    from tasks.searching.ports import Filters
     from worker.commands import search as command
     from worker.searching.engines import Place
     from worker.searching.filters import find_categories, find_colors
@@ -128,7 +128,7 @@ def sorted_out(text: str | None, library: str | None, like: str | None) -> tuple
 
 
 def _is_place(argument: str) -> bool:
-    return argument.startswith(S3) or Path(argument).is_dir()
+    return argument.startswith("s3://") or Path(argument).is_dir()
 
 
 def register(app: typer.Typer) -> None:

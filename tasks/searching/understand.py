@@ -17,6 +17,8 @@ from taxonomy.truth import Lexicon, folded
 
 MOST_WORDS = 5
 """Of a name; as many as the longest labels have."""
+LONGEST = 100
+"""Words of a query; what follows is not read."""
 SYNONYM = 0.7
 """How much a concept counts of which an ambiguous word is a synonym, beside one that is called so."""
 BENEATH = 0.5
@@ -89,7 +91,7 @@ class Understanding:
         phrases: list[Phrase] = []
         rest: list[str] = []
         negated, only_names = False, True
-        for part in self._parts(words(text)):
+        for part in self._parts(words(text)[:LONGEST]):
             only_names &= isinstance(part, Phrase)
             if isinstance(part, Phrase):
                 phrases.append(replace(part, negated=negated))

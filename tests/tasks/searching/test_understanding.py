@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.searching.matching import Parts
-from tasks.searching.understand import BENEATH, MOST_BENEATH, Understanding, Understood
+from tasks.searching.understand import BENEATH, LONGEST, MOST_BENEATH, Understanding, Understood
 from taxonomy import files
 from taxonomy.concepts import Concept, build
 
@@ -158,3 +158,8 @@ def test_every_name_in_a_row_of_names_is_found(parts: list[str]) -> None:
     # A "hot" that ends one part and a "dog" that begins the next would be one name; there is none here.
     assert [phrase.concepts[0][0].id for phrase in found.phrases] == [meant[part] for part in parts if part != "zorg"]
     assert found.rest == (("zorg",) if "zorg" in parts else ())
+
+
+def test_a_query_is_read_so_far() -> None:
+    found = _SMALL.understand("zorg " * (LONGEST - 1) + "dog hot dog")
+    assert [phrase.text for phrase in found.phrases] == ["dog"]
