@@ -14,11 +14,11 @@ from worker.feeds.local import graph
 from worker.feeds.local.graph import Saved
 
 EXACT = 5000
-"""So many that pass a filter are looked at one by one: 10 ms, which is less than a graph takes to find many more."""
+"""So many that pass a filter are looked at one by one: 15 ms, as long as a graph takes to find enough that pass."""
 
 _SPARE = 16
 _WIDENED = 4
-_WIDEST = 5000
+_WIDEST = 2000
 
 
 class Near(NamedTuple):
