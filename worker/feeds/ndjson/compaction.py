@@ -3,7 +3,8 @@
 - Many small files of changes become few: their last lines.
 - Where more was changed than there is, everything becomes a snapshot.
 
-A line counts if it has the version that is known of its key. Files are read one at a time, so memory does not grow.
+A line that puts counts if it has the version that is known of its key; one that removes, if the key is gone. Files are
+read one at a time, so memory does not grow.
 """
 
 import time
@@ -17,7 +18,7 @@ from worker.feeds.ndjson.folder import Folder
 from worker.feeds.ndjson.lines import MOST_LINES, Lines
 from worker.feeds.ndjson.manifest import File, Kind
 from worker.feeds.ndjson.replay import raw_lines
-from worker.feeds.ndjson.state import State
+from worker.feeds.ndjson.state import Known, State
 
 MOST_FILES = 1_000
 """Small files of changes, before they become one."""
@@ -105,5 +106,10 @@ def _counting(folder: Folder, state: State, file: File) -> Iterator[tuple[_Line,
         read = [decoded(each, _Line) for each in some]
         known = state.find([line.key for line in read])
         for line, each in zip(read, some, strict=True):
-            if known[line.key].version == line.version:
+            if _counts(line, known[line.key]):
                 yield line, each + b"\n"
+
+
+def _counts(line: _Line, known: Known) -> bool:
+    """Of something that is gone every removal does: a later one, of which there is no line, has the version known."""
+    return known.tag is None if line.op == "remove" else known.version == line.version

@@ -355,6 +355,22 @@ def test_many_small_files_become_one(store: MemoryStore, index: Index, monkeypat
     assert {each.key: each.version for each in again(store).listed()} == found
 
 
+def test_a_removal_that_came_twice_outlives_the_files_it_was_in(
+    store: MemoryStore, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "MOST_FILES", 3)
+    index.deliver([put("a.jpg"), put("b.jpg")])
+    index.completed()
+    index.deliver([remove("a.jpg", 2)])
+    index.commit()
+    index.deliver([remove("a.jpg", 3)])
+    for version in range(2, 5):
+        index.deliver([put("b.jpg", version)])
+        index.commit()
+    assert [file["kind"] for file in manifest(store)["files"]] == ["snapshot", "changes"]
+    assert read(store) == {"b.jpg": 4} == {found.key: found.version for found in again(store).listed()}
+
+
 def test_rewriting_goes_on_from_commit_to_commit_while_files_are_added(
     store: MemoryStore, index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:

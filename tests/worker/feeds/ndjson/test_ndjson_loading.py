@@ -13,8 +13,9 @@ import pytest
 from tasks.feeding.document import Document, Term
 from tasks.feeding.ports import Put
 from tests.conftest import REPOSITORY
-from tests.worker.feeds.ndjson.ndjson_feeds import GENERATION, document, put, read, remove, sink
+from tests.worker.feeds.ndjson.ndjson_feeds import GENERATION, document, manifest, put, read, remove, sink
 from worker.feeds.ndjson import compaction
+from worker.feeds.ndjson import index as index_module
 from worker.feeds.ndjson.manifest import File, Manifest
 from worker.storage.local import LocalStore
 
@@ -81,6 +82,36 @@ def test_the_loader_follows_changes_compactions_and_generations(
     assert engine.versions != read(store)
     scope["load"](tmp_path / "photos", engine, seen)
     assert engine.versions == read(store) == {"z.jpg": 1}
+
+
+def test_the_loader_is_right_where_files_became_one_while_others_were_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scope: dict[str, Any] = {}
+    exec(example("python"), scope)  # noqa: S102 - our own page
+    store = LocalStore(tmp_path, "files")
+    made = sink(store)
+    index = made.open(GENERATION)
+    index.deliver([put("a.jpg"), put("b.jpg"), put("c.jpg")])
+    index.completed()
+    made.serve(index)
+    monkeypatch.setattr(compaction, "MOST_FILES", 2)
+    monkeypatch.setattr(index_module, "COMMIT_SECONDS", 0.0)
+    for operation in (put("a.jpg", 2), put("c.jpg", 2), put("b.jpg", 2)):
+        index.deliver([operation])
+        index.commit()
+    # The file in the making has a line of the first file by now, and each commit goes on with the next one.
+    index.deliver([put("a.jpg", 3), remove("c.jpg", 3)])
+    index.commit()
+    engine, seen = Engine(), None
+    seen = scope["load"](tmp_path / "photos", engine, seen)
+    names = [file["name"] for file in manifest(store)["files"]]
+    monkeypatch.setattr(index_module, "COMMIT_SECONDS", 60.0)
+    index.commit()
+    files = [file["name"] for file in manifest(store)["files"]]
+    assert (len(names), len(files)) == (5, 3) and (files[0], files[2]) == (names[0], names[4])
+    scope["load"](tmp_path / "photos", engine, seen)
+    assert engine.versions == read(store) == {"a.jpg": 3, "b.jpg": 2}
 
 
 @pytest.mark.skipif(not (shutil.which("jq") and shutil.which("zcat")), reason="there is no jq or no zcat")
