@@ -1,5 +1,6 @@
 """What a feed is wired of: a library's sidecars, a sink, and the stream of changes where there is a broker."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ from worker.vocabulary import load_wording
 
 Kind = Literal["local", "ndjson", "opensearch"]
 
-ATTEMPTS = 3
-"""Of a request to a cluster, before the feed itself waits, and says so."""
+ATTEMPTS = 6
+"""Of a request to a cluster."""
+FOLLOWING_ATTEMPTS = 3
+"""The same before a feed that follows waits itself, and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,11 @@ class Feeding:
 
 @contextmanager
 def feeding(
-    settings: Settings, library: Library, target: Target, sleep: Callable[[float], object] | None = None
+    settings: Settings,
+    library: Library,
+    target: Target,
+    sleep: Callable[[float], object] = time.sleep,
+    attempts: int = ATTEMPTS,
 ) -> Iterator[Feeding]:
     """A feed of a library.
 
@@ -75,7 +82,8 @@ def feeding(
         settings: of the process.
         library: what is fed.
         target: where to.
-        sleep: how a cluster is waited for.
+        sleep: how a cluster is waited for; true when it is time to end.
+        attempts: of a request to it.
 
     Raises:
         ConfigurationError: the words, the library or the sink are not as they have to be; what to do about it.
@@ -87,13 +95,17 @@ def feeding(
     with ExitStack() as stack:
         deliverer = Deliverer(library.sidecars, library.layout, bucket, maker, reads)
         stack.callback(deliverer.close)
-        sink = open_sink(settings, library, target, sleep)
+        sink = open_sink(settings, library, target, sleep, attempts)
         stack.callback(sink.close)
         yield Feeding(sidecars, deliverer, sink)
 
 
 def open_sink(
-    settings: Settings, library: Library, target: Target, sleep: Callable[[float], object] | None = None
+    settings: Settings,
+    library: Library,
+    target: Target,
+    sleep: Callable[[float], object] = time.sleep,
+    attempts: int = ATTEMPTS,
 ) -> Sink:
     """The sink that a command names. Raises `ConfigurationError`."""
     bucket, prefix = library.source.bucket, library.prefix
@@ -117,8 +129,7 @@ def open_sink(
         None if password is None else password.get_secret_value(),
         settings.opensearch_ca,
     )
-    patience = None if sleep is None else Patience(attempts=ATTEMPTS, sleep=sleep)
-    return OpenSearchSink(access, bucket, prefix, target.name, patience)
+    return OpenSearchSink(access, bucket, prefix, target.name, Patience(attempts=attempts, sleep=sleep))
 
 
 @contextmanager

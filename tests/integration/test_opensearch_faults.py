@@ -205,6 +205,24 @@ def test_silence_ends_with_the_time_limit(stage: Stage, server: OsmemServer) -> 
         sink.close()
 
 
+def test_who_is_told_to_end_waits_for_one_answer_at_most(stage: Stage, server: OsmemServer) -> None:
+    stop = threading.Event()
+    sink = stage.sink(attempts=9, read=0.5, sleep=stop.wait)
+    index = sink.open(GENERATION)
+    until = threading.Event()
+    try:
+        with stage.proxy.rule(black_hole(until)):
+            stop.set()
+            began = time.monotonic()
+            for ask in (lambda: index.deliver(puts(1)), index.commit, sink.serving):
+                with pytest.raises(Unavailable, match="time to end"):
+                    ask()
+            assert time.monotonic() - began < 2
+    finally:
+        until.set()
+        sink.close()
+
+
 def test_a_cluster_that_is_not_there_is_unavailable() -> None:
     (port,) = free_ports(1)
     sink = OpenSearchSink(Access(f"http://127.0.0.1:{port}"), "photos", patience=Patience(attempts=2, first=0.01))

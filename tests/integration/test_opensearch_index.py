@@ -212,12 +212,99 @@ def test_an_index_named_like_the_alias_is_never_touched(stage: Stage, sink: Open
     assert stage.alias in stage.ask("GET", f"/{stage.alias}")
 
 
-def test_the_index_of_another_library_is_never_written(stage: Stage, sink: OpenSearchSink) -> None:
-    sink.open(GENERATION)
+@pytest.mark.parametrize("anew", [False, True])
+@pytest.mark.parametrize("generation", [GENERATION, OTHER])
+def test_the_index_of_another_library_is_never_written_nor_replaced(
+    stage: Stage, sink: OpenSearchSink, generation: str, anew: bool
+) -> None:
+    index = sink.open(GENERATION)
+    index.deliver([Put(document("a.jpg"))])
+    sink.serve(index)
     other = stage.sink(bucket="another")
     with pytest.raises(ConfigurationError, match=f"holds the library {BUCKET}/"):
-        other.open(GENERATION)
+        other.open(generation, anew=anew)
     other.close()
+    assert sink.serving() == GENERATION and set(index.indexed(["a.jpg"])) == {"a.jpg"}
+
+
+def test_an_alias_of_something_else_is_not_taken_away(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    theirs = f"{stage.alias}x"
+    stage.ask("PUT", f"/{theirs}", {"aliases": {stage.alias: {}}})
+    for attempt in (lambda: sink.serve(index), lambda: sink.open(GENERATION)):
+        with pytest.raises(ConfigurationError, match=f"{theirs}, .* is none of stockmeta's"):
+            attempt()
+    assert list(stage.ask("GET", f"/_alias/{stage.alias}")) == [theirs]
+
+
+def test_of_the_indices_that_are_named_alike_only_ours_are_removed(stage: Stage, sink: OpenSearchSink) -> None:
+    sink.open(GENERATION)
+    anew = sink.open(GENERATION, anew=True)
+    theirs = [f"{stage.alias}-{GENERATION}-{ending}" for ending in ("0", "01", "old", "1-2")]
+    for name in theirs:
+        stage.ask("PUT", f"/{name}")
+    # Of our own name, and made since we looked.
+    stage.ask("DELETE", f"/{stage.alias}-{GENERATION}-1")
+    stage.ask("PUT", f"/{stage.alias}-{GENERATION}-1")
+    sink.serve(anew)
+    assert set(stage.ask("GET", f"/{stage.alias}-{GENERATION}-*/_mapping")) == {
+        *theirs,
+        f"{stage.alias}-{GENERATION}-1",
+        anew.physical,
+    }
+
+
+def test_an_index_that_is_being_copied_goes_the_next_time(stage: Stage, sink: OpenSearchSink) -> None:
+    sink.serve(sink.open(GENERATION))
+    anew = sink.open(GENERATION, anew=True)
+    copied = said("400 Bad Request", error("snapshot_in_progress_exception", "Cannot delete indices"))
+    with stage.proxy.rule(instead(copied, 1, "POST /_aliases")):
+        sink.serve(anew)
+    assert list(stage.ask("GET", f"/_alias/{stage.alias}")) == [anew.physical]
+    assert len(stage.ask("GET", f"/{stage.alias}-{GENERATION}-*/_mapping")) == 2
+    sink.serve(anew)
+    assert list(stage.ask("GET", f"/{stage.alias}-{GENERATION}-*/_mapping")) == [anew.physical]
+
+
+def test_an_index_that_goes_cannot_be_served_instead(stage: Stage, sink: OpenSearchSink) -> None:
+    old = sink.open(GENERATION)
+    sink.serve(old)
+    anew = sink.open(GENERATION, anew=True)
+    seen, rule = counting("(POST /_aliases|DELETE)")
+    with stage.proxy.rule(rule):
+        sink.serve(anew)
+    assert len(seen) == 1
+    with pytest.raises(Unavailable):
+        sink.serve(old)
+    assert list(stage.ask("GET", f"/_alias/{stage.alias}")) == [anew.physical]
+
+
+def test_a_closed_index_is_told_and_makes_no_dead_letters(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    stage.ask("POST", f"/{index.physical}/_close")
+    for operation in (Put(document("a.jpg")), Remove("a.jpg", 1)):
+        with pytest.raises(ConfigurationError, match=f"{index.physical}-writes.*_open"):
+            index.deliver([operation])
+    assert stage.letters() == {}
+    # Its name is not taken for a free one.
+    assert sink.open(GENERATION).physical == index.physical
+    stage.ask("POST", f"/{index.physical}/_open")
+    assert index.deliver([Put(document("a.jpg"))]) == Delivered(put=1)
+
+
+def test_what_is_in_the_place_of_dead_letters_is_not_written_to(stage: Stage, sink: OpenSearchSink) -> None:
+    stage.ask("PUT", f"/{stage.alias}-dead-letters")
+    with pytest.raises(ConfigurationError, match="dead-letters' is to hold what is refused"):
+        sink.open(GENERATION)
+
+
+def test_a_document_that_no_feed_wrote_is_told(stage: Stage, sink: OpenSearchSink) -> None:
+    index = sink.open(GENERATION)
+    index.deliver([Put(document("a.jpg"))])
+    for stray in ({"title": "x"}, {"key": "a.jpg"}):
+        stage.ask("POST", f"/{index.physical}/_doc/stray", stray)
+        with pytest.raises(ConfigurationError, match=r"'stray'|'[0-9a-f]{64}'"):
+            list(index.listed())
 
 
 def test_an_index_of_another_version_is_to_be_filled_anew(stage: Stage, sink: OpenSearchSink) -> None:

@@ -17,7 +17,7 @@ from tasks.feeding.reconcile import MOST_REMOVED, Compared, Difference
 from tasks.generations.pointer import read_current
 from worker import console
 from worker.bulk.library import locate
-from worker.feeding import Feeding, Target, change_stream, feeding
+from worker.feeding import FOLLOWING_ATTEMPTS, Feeding, Target, change_stream, feeding
 from worker.http import HttpServer, make_app
 from worker.library import Library
 from worker.logs import configure
@@ -63,7 +63,7 @@ def run(settings: Settings, options: Options) -> int:
     # What runs once reads no changes, so it may be of any library.
     settings, library = locate(settings.model_copy(update={"broker_url": None}), options.library)
     control = Control()
-    with signals(control) as received, feeding(settings, library, options.target) as wired:
+    with signals(control) as received, feeding(settings, library, options.target, control.stop.wait) as wired:
         report = _once(wired, options, control)
     console.emit(json.dumps(_told(report, library, options), ensure_ascii=False))
     for line in (summary(report), *report.notes):
@@ -131,7 +131,7 @@ def _follow(settings: Settings, options: Options) -> int:
     settings, library = locate(settings, options.library)
     with (
         stopped_by_signals() as stop,
-        feeding(settings, library, options.target, stop.wait) as wired,
+        feeding(settings, library, options.target, stop.wait, FOLLOWING_ATTEMPTS) as wired,
         change_stream(settings, wired.sink) as stream,
     ):
         if stream is None:

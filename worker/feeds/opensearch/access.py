@@ -48,8 +48,18 @@ class Access:
             )
         if (self.user is None) != (self.password is None):
             raise ConfigurationError("STOCKMETA_OPENSEARCH_USER and STOCKMETA_OPENSEARCH_PASSWORD go together")
+        if not _is_text(self.user) or not _is_text(self.password):
+            raise ConfigurationError("STOCKMETA_OPENSEARCH_USER and STOCKMETA_OPENSEARCH_PASSWORD have to be UTF-8")
+        if ":" in (self.user or ""):
+            # What is before the first colon is the name (RFC 7617, 2).
+            raise ConfigurationError("STOCKMETA_OPENSEARCH_USER has a colon in it, which no name of a user can have")
         if self.ca is not None and not self.ca.is_file():
             raise ConfigurationError(f"STOCKMETA_OPENSEARCH_CA={str(self.ca)!r} is no file")
+
+
+def _is_text(value: str | None) -> bool:
+    """Whether it was UTF-8 in the environment: bytes that are not become halves of surrogate pairs."""
+    return value is None or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,7 @@ class Patience:
         attempts: in a row without any success, before it is given up.
         first: seconds of the first pause; each is up to twice as long as the one before, at most `longest`.
         connect: seconds that a connection may take; `read` is how long an answer may take.
-        sleep: how to wait; a service waits for its stop signal instead.
+        sleep: how to wait; whoever may be told to end waits for that instead, and says so by a true value.
     """
 
     attempts: int = 6
@@ -70,13 +80,13 @@ class Patience:
     read: float = 60.0
     sleep: Callable[[float], object] = time.sleep
 
-    def pause(self, failures: int, retry_after: float | None = None) -> None:
+    def pause(self, failures: int, retry_after: float | None = None) -> bool:
         """Wait after so many failures in a row, at least as long as the server asked for, within `longest`.
 
-        A random part keeps several feeds from coming back at the same moment.
+        A random part keeps several feeds from coming back at the same moment. Returns whether it is time to end.
         """
         seconds = min(self.longest, self.first * 2 ** (failures - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        self.sleep(max(seconds, min(retry_after or 0.0, self.longest)))
+        return bool(self.sleep(max(seconds, min(retry_after or 0.0, self.longest))))
 
 
 def seconds_of(retry_after: str | None) -> float | None:

@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 
 from tasks.errors import ConfigurationError, Unavailable
 from worker.feeds.opensearch.client import Client
-from worker.feeds.opensearch.refusals import READ_ONLY, Broken, Refusal, blocked, denied, described
+from worker.feeds.opensearch.refusals import (
+    READ_ONLY,
+    UNWRITABLE,
+    Broken,
+    Refusal,
+    blocked,
+    denied,
+    described,
+    unwritable,
+)
 
 OPERATIONS = 500
 BYTES = 5 << 20
@@ -145,6 +154,8 @@ class Bulk:
             return Ended(End.OUTRUN)
         if blocked(kind, reason):
             raise ConfigurationError(READ_ONLY.format(reason))
+        if unwritable(kind, reason):
+            raise ConfigurationError(UNWRITABLE.format(self.alias, reason))
         if status in PASSING:
             return Refusal(status, kind, reason)
         if status in (401, 403):

@@ -36,6 +36,7 @@ class Client:
         self.url = access.url
         self.patience = patience or Patience()
         self._wire = _wire(access, self.patience)
+        self._ended = False
 
     def ask(
         self,
@@ -88,7 +89,9 @@ class Client:
         return answer
 
     def once(self, method: str, path: str, body: bytes | None, params: Mapping[str, str]) -> Answer:
-        """A request, tried once. Raises `Refusal`, `Broken`, `ConfigurationError`."""
+        """A request, tried once. Raises `Refusal`, `Broken`, `ConfigurationError`; `Unavailable` when all is to end."""
+        if self._ended:
+            raise Unavailable(f"OpenSearch at {self.url} did not answer, and is not asked again: it is time to end")
         answer = self._wire.send(method, path, params, body)
         if isinstance(answer, list):
             return {"rows": answer}
@@ -100,7 +103,8 @@ class Client:
         """Wait until it is worth another try.
 
         Raises:
-            Unavailable: after as many failures as `Patience` has, or where trying again is in vain.
+            Unavailable: after as many failures as `Patience` has, where trying again is in vain, and when it is time
+                to end; then nothing is asked any more, since each request may take as long as an answer may.
             ConfigurationError: where the operator has to do something first.
         """
         if isinstance(error, Refusal):
@@ -108,7 +112,11 @@ class Client:
         if failures >= self.patience.attempts:
             raise Unavailable(f"OpenSearch at {self.url}, {what}, tried {failures} times: {error}") from error
         logger.warning("OpenSearch, %s: %s; trying again", what, error)
-        self.patience.pause(failures, error.retry_after if isinstance(error, Refusal) else None)
+        if self.patience.pause(failures, error.retry_after if isinstance(error, Refusal) else None):
+            self._ended = True
+            raise Unavailable(
+                f"OpenSearch at {self.url}, {what}: {error}; not tried again: it is time to end"
+            ) from error
 
     def _final(self, refusal: Refusal, what: str) -> None:
         if blocked(refusal.kind, refusal.reason):

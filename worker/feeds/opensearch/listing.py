@@ -36,6 +36,11 @@ def listed(client: Client, index: str, engine: Engine, page: int = PAGE) -> Iter
             hits = answer["hits"]["hits"]
             for hit in hits:
                 (key, *_) = hit["sort"]
+                if not isinstance(key, str) or key == after:
+                    raise ConfigurationError(
+                        f"the index {index} has a document that no feed wrote, {hit['_id']!r}: without a key, or with "
+                        "that of another one; delete it"
+                    )
                 if after is not None and key.encode() <= after.encode():
                     raise ConfigurationError(
                         f"the index {index} does not list keys in the order of their bytes ({after!r}, {key!r}): its "

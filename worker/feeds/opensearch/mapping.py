@@ -43,7 +43,9 @@ class Engine:
 
 def engine(root: dict[str, Any], plugins: list[dict[str, str]]) -> Engine:
     """Out of the answers to `GET /` and `GET /_cat/plugins?format=json`, which has a row for each plugin and node."""
-    elastic = root.get("version", {}).get("distribution") != "opensearch"
+    # With `compatibility.override_main_response_version` an OpenSearch 1 or 2 says 7.10.2, and no distribution.
+    says = f"{root.get('version', {}).get('distribution', '')} {root.get('tagline', '')}"
+    elastic = "opensearch" not in says.lower()
     nodes = {row["name"] for row in plugins}
     have = {
         component: bool(nodes) and nodes == {row["name"] for row in plugins if row["component"] == component}

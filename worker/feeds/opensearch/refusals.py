@@ -46,6 +46,17 @@ def blocked(kind: str, reason: str) -> bool:
     return kind == "cluster_block_exception" and ("read-only" in reason or "read_only" in reason)
 
 
+UNWRITABLE = (
+    "OpenSearch cannot write through the alias {}: {}. Open the index (POST <index>/_open), and let no other index "
+    "have that alias; an index that is not wanted any more is to be deleted"
+)
+
+
+def unwritable(kind: str, reason: str) -> bool:
+    """Whether an error is about the index, closed or not the only one behind its alias, though it is a 400."""
+    return kind == "index_closed_exception" or (kind == "illegal_argument_exception" and "no write index" in reason)
+
+
 def denied(status: int, reason: str, what: str) -> str:
     """What to tell of a 401 or 403."""
     if status == 401:

@@ -1,6 +1,8 @@
 """OpenSearch as a sink: finds, makes, serves and removes indices."""
 
+import logging
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from tasks.errors import ConfigurationError, Unavailable
@@ -12,6 +14,7 @@ from worker.feeds.opensearch.client import Client
 from worker.feeds.opensearch.index import OpenSearchIndex
 from worker.feeds.opensearch.letters import Letters
 from worker.feeds.opensearch.mapping import (
+    LETTERS,
     MAPPING,
     META,
     REQUIRED,
@@ -21,6 +24,10 @@ from worker.feeds.opensearch.mapping import (
     meta,
     template,
 )
+
+logger = logging.getLogger(__name__)
+
+IN_SNAPSHOT = "snapshot_in_progress_exception"
 
 ANEW = "run `stockmeta feed opensearch LIBRARY --full`, which fills a new one beside it"
 
@@ -49,8 +56,10 @@ class OpenSearchSink:
 
     def open(self, generation: str, *, anew: bool = False) -> OpenSearchIndex:
         """See `Sink`."""
-        self._refuse_foreign_name()
+        self._refuse_behind_alias()
         found = self._found(generation)
+        for each, mappings in found.items():
+            self._refuse_foreign(each, mappings)
         name = None if anew else self._chosen(found)
         if name is None:
             number = max((names.number_of(each, self.alias, generation) or 0 for each in found), default=0) + 1
@@ -76,20 +85,37 @@ class OpenSearchSink:
         return str(about["generation"]) if about else None
 
     def serve(self, index: Index) -> None:
-        """See `Sink`. Indices of other generations stay, to go back to; those of this one that are older go."""
+        """See `Sink`. Indices of other generations stay, to go back to; those of this one that are older go.
+
+        In one request, so that nobody can have searches use an index that is about to go.
+        """
         assert isinstance(index, OpenSearchIndex)
-        self._refuse_foreign_name()
-        others = [{"remove": {"index": each, "alias": self.alias}} for each in self._served() if each != index.physical]
-        add = {"add": {"index": index.physical, "alias": self.alias}}
-        self._client.need("POST", "/_aliases", {"actions": [*others, add]})
+        self._refuse_behind_alias()
         ours = names.number_of(index.physical, self.alias, index.generation) or 0
-        for each in self._found(index.generation):
-            if (names.number_of(each, self.alias, index.generation) or 0) < ours:
-                self._client.ask("DELETE", f"/{each}", tolerate=(404,))
+        older = [
+            each
+            for each, mappings in self._found(index.generation).items()
+            if (names.number_of(each, self.alias, index.generation) or 0) < ours and self._is_ours(mappings)
+        ]
+        gone = [{"remove_index": {"index": each}} for each in older]
+        body = {"actions": [*self._swap(index, older), *gone]}
+        done = self._client.ask("POST", "/_aliases", body, tolerate=(404, IN_SNAPSHOT) if gone else ())
+        if done is None and self._served() != [index.physical]:
+            # What is being copied into a snapshot cannot be removed now, and goes the next time.
+            self._client.need("POST", "/_aliases", {"actions": self._swap(index, ())})
+            logger.warning("searches use %s; not removed yet: %s", index.physical, ", ".join(older))
 
     def close(self) -> None:
         """See `Sink`."""
         self._client.close()
+
+    def _swap(self, index: OpenSearchIndex, going: Collection[str]) -> list[dict[str, Any]]:
+        """Actions that let the alias stand for one index alone; of those that go it need not be taken away."""
+        others = [each for each in self._served() if each != index.physical and each not in going]
+        return [
+            *({"remove": {"index": each, "alias": self.alias}} for each in others),
+            {"add": {"index": index.physical, "alias": self.alias}},
+        ]
 
     def _engine(self) -> Engine:
         if self._known is None:
@@ -101,7 +127,9 @@ class OpenSearchSink:
     def _found(self, generation: str) -> dict[str, dict[str, Any]]:
         """Mappings of the indices of a generation, by name."""
         pattern = f"/{self.alias}-{generation}-*/_mapping"
-        answer = self._client.get(pattern, allow_no_indices="true", ignore_unavailable="true") or {}
+        # Closed ones have their names too.
+        params = {"allow_no_indices": "true", "ignore_unavailable": "true", "expand_wildcards": "open,closed"}
+        answer = self._client.get(pattern, **params) or {}
         return {
             name: each["mappings"]
             for name, each in answer.items()
@@ -132,33 +160,55 @@ class OpenSearchSink:
 
     def _make_letters(self) -> None:
         name = names.dead_letters(self.alias)
-        if self._client.get(f"/{name}/_mapping") is None:
+        answer = self._client.get(f"/{name}/_mapping")
+        if answer is None:
             self._client.need("PUT", f"/_index_template/{name}", letters_template(self.alias))
             self._put_index(name, {})
+        elif LETTERS not in answer.get(name, {}).get("mappings", {}).get("_meta", {}):
+            raise ConfigurationError(
+                f"{name!r} is to hold what is refused, and is something else: remove it, or choose another name"
+            )
 
     def _put_index(self, name: str, body: dict[str, Any]) -> None:
         # Where the answer to an earlier try was lost, or another process was first, it is there already.
         there = ("resource_already_exists_exception",)
         self._client.ask("PUT", f"/{name}", {**body, "aliases": {names.writes(name): {}}}, tolerate=there)
 
-    def _refuse_foreign_name(self) -> None:
+    def _refuse_behind_alias(self) -> None:
         # An alias answers with the indices behind it, an index with itself.
-        if self.alias in (self._client.get(f"/{self.alias}/_mapping") or {}):
+        behind = self._client.get(f"/{self.alias}/_mapping") or {}
+        for name, each in behind.items():
+            if name != self.alias:
+                self._refuse_foreign(name, each["mappings"])
+        if self.alias in behind:
             raise ConfigurationError(
                 f"{self.alias!r} is an index of the cluster, and has to be free for the alias that searches use: "
                 "remove that index, or choose another name"
             )
 
-    def _check(self, name: str, mappings: dict[str, Any]) -> None:
-        """Whether this index can be fed by us. Raises `ConfigurationError`."""
+    def _is_ours(self, mappings: dict[str, Any]) -> bool:
+        """Whether an index holds this library."""
+        about = mappings.get("_meta", {}).get(META)
+        return about is not None and (about["bucket"], about["prefix"]) == (self._bucket, self._prefix)
+
+    def _refuse_foreign(self, name: str, mappings: dict[str, Any]) -> None:
+        """Raise `ConfigurationError` for an index that has a name of ours, and is not of this library."""
+        if self._is_ours(mappings):
+            return
         about = mappings.get("_meta", {}).get(META)
         if about is None:
-            raise ConfigurationError(f"the index {name} is none of stockmeta's; remove it, or choose another name")
-        if (about["bucket"], about["prefix"]) != (self._bucket, self._prefix):
             raise ConfigurationError(
-                f"the index {name} holds the library {about['bucket']}/{about['prefix']}; choose another name for "
-                "this one"
+                f"the index {name}, which {self.alias!r} would stand for, is none of stockmeta's; remove it, or choose "
+                "another name"
             )
+        raise ConfigurationError(
+            f"the index {name} holds the library {about['bucket']}/{about['prefix']}; choose another name for this one"
+        )
+
+    def _check(self, name: str, mappings: dict[str, Any]) -> None:
+        """Whether this index can be fed by us. Raises `ConfigurationError`."""
+        self._refuse_foreign(name, mappings)
+        about = mappings["_meta"][META]
         if (about["document"], about["mapping"]) != (VERSION, MAPPING):
             raise ConfigurationError(
                 f"the index {name} was made by another version of stockmeta (documents {about['document']}, mapping "

@@ -54,6 +54,13 @@ def test_what_is_given_by_halves_is_refused(tmp_path: Path) -> None:
         Access("https://host", ca=tmp_path / "ca.pem")
 
 
+@pytest.mark.parametrize(("user", "password"), [("a\udcff", SECRET), ("me", f"{SECRET}\udcff"), ("a:b", SECRET)])
+def test_what_cannot_be_sent_as_name_and_password_is_refused_without_repeating_it(user: str, password: str) -> None:
+    with pytest.raises(ConfigurationError, match="STOCKMETA_OPENSEARCH_USER") as refused:
+        Access("https://host", user, password)
+    assert SECRET not in str(refused.value)
+
+
 def test_pauses_grow_up_to_the_longest() -> None:
     slept: list[float] = []
     patience = Patience(first=1.0, longest=10.0, sleep=slept.append)

@@ -36,6 +36,13 @@ def test_elasticsearch_says_no_distribution_and_has_vectors_always() -> None:
     assert engine({"version": {"number": "8.15.0", "build_flavor": "default"}}, []) == ELASTIC
 
 
+def test_opensearch_is_known_though_it_says_it_were_elasticsearch() -> None:
+    """As on Amazon's domains in compatibility mode."""
+    root = {"version": {"number": "7.10.2"}, "tagline": "The OpenSearch Project: https://opensearch.org/"}
+    assert not engine(root, []).elastic
+    assert engine({"version": {"number": "8.1.0"}, "tagline": "You Know, for Search"}, []).elastic
+
+
 def test_korean_is_taken_apart_by_nori_where_the_cluster_has_it() -> None:
     def korean(made: dict[str, Any]) -> str:
         return str(made["template"]["settings"]["analysis"]["analyzer"]["stockmeta_ko"]["type"])
