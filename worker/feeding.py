@@ -90,7 +90,7 @@ def feeding(
     """
     bucket = library.source.bucket
     maker = Maker(PeopleRule.of(load_wording(settings).vocabulary))
-    sidecars = Sidecars(library.sidecars, library.layout, bucket, library.prefix, sort_on_disk)
+    sidecars = Sidecars(library.sidecars, library.layout, bucket, library.prefix, sort_on_disk, library.source)
     reads = 1 if isinstance(library.sidecars, LocalStore) else READS
     with ExitStack() as stack:
         deliverer = Deliverer(library.sidecars, library.layout, bucket, maker, reads)

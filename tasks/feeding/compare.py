@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from tasks.errors import Rejected, Vanished
 from tasks.feeding.changes import Change
 from tasks.feeding.document import document_tag
 from tasks.feeding.ports import Index
@@ -15,6 +16,7 @@ from tasks.listing.merge import Listing, align
 from tasks.listing.order import Order
 from tasks.listing.prefetch import Prefetched
 from tasks.ports import Stat, Store
+from tasks.records import ImageRef
 
 Kind = Literal["missing", "stale", "extra"]
 """A sidecar without a document; one whose document was made of something else; a document without a sidecar."""
@@ -57,6 +59,7 @@ class Sidecars:
         bucket: of the images.
         prefix: of the library: only what lies below it belongs to the index.
         sort: for stores that list by path component.
+        images: where the images lie; `None`: they are not looked at.
     """
 
     store: Store
@@ -64,10 +67,24 @@ class Sidecars:
     bucket: str
     prefix: str
     sort: Sort
+    images: Store | None = None
 
     def owns(self, change: Change) -> bool:
         """Whether a change is of an image of this library."""
         return change.bucket == self.bucket and change.key.startswith(self.prefix)
+
+    def ended(self, generation: str, key: str) -> bool:
+        """Whether it is known why an image has no sidecar: it is gone, or has a terminal record.
+
+        Raises `Unavailable`.
+        """
+        if self.images is None:
+            return False
+        try:
+            path = self.layout.failed(generation, ImageRef(self.bucket, key))
+        except Rejected:
+            return False
+        return not _is_there(self.images, key) or _is_there(self.store, path)
 
     def compare(self, index: Index) -> "Comparison":
         """Begin to compare with an index."""
@@ -123,6 +140,14 @@ class Comparison:
             return listed if store.order == "bytes" else self._sidecars.sort(listed, "bytes")
 
         return Prefetched(items)
+
+
+def _is_there(store: Store, key: str) -> bool:
+    try:
+        store.stat(key)
+    except Vanished:
+        return False
+    return True
 
 
 def _until(closed: Callable[[], bool], stats: Iterator[Stat]) -> Iterator[Stat]:

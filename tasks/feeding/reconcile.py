@@ -1,7 +1,8 @@
 """An index is compared with the sidecars and put right, in turns, so that whoever drives it can do other things too."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -19,7 +20,11 @@ ROWS = 20_000
 ALWAYS_REMOVED = 10
 """Documents without a sidecar that are removed however few there are in all."""
 MOST_REMOVED = 1.0
-"""Percent of an index that a comparison removes unasked."""
+"""Percent of an index that a comparison removes unasked, of images that are there."""
+MOST_GONE = 50.0
+"""Percent of images that are gone or failed: with more it is likely to be another library in this one's place."""
+LOOKS = 16
+"""Images that are looked at at once."""
 
 
 class Difference(NamedTuple):
@@ -87,7 +92,8 @@ class Reconciliation:
         sidecars: what the index is to be equal to.
         index: what is put right.
         deliverer: puts it right; `None`: only look.
-        most_removed: percent of the index that may be removed; a library that seems to be gone may be a mistake.
+        most_removed: percent of the index that may be removed where images are there and their sidecars are not; a
+            library that seems to be gone may be a mistake.
         tell: is told of each image that differed.
     """
 
@@ -176,15 +182,35 @@ class Reconciliation:
         yield from self._leaving()
 
     def _leaving(self) -> Iterator[list[_Different]]:
-        """Documents without a sidecar, if so many may go."""
-        keys = iter(self._extra)
-        if self._deliverer is not None and self._extra.count > max(ALWAYS_REMOVED, self._documents * self._most / 100):
-            self._kept = self._extra.count
-            for key in keys:
-                self._say(Difference(key, "extra", "kept", "too many to be removed unasked"))
+        """Documents without a sidecar: those that may go."""
+        few = max(ALWAYS_REMOVED, self._documents * self._most / 100)
+        many = self._documents * max(MOST_GONE, self._most) / 100
+        if self._deliverer is None or not few < self._extra.count <= many:
+            yield from self._left(self._extra, few)
             return
-        while batch := [_Different(key, "extra", True) for key in islice(keys, BATCH)]:
-            yield batch
+        with Orphans() as left:
+            for keys in _batches(self._extra):
+                ended = self._ended(keys)
+                for key in keys:
+                    if key not in ended:
+                        left.add(key)
+                yield [_Different(key, "extra", True) for key in ended]
+            yield from self._left(left, few)
+
+    def _left(self, extra: Orphans, few: float) -> Iterator[list[_Different]]:
+        """Documents of which it is not known why they have no sidecar, if they are few."""
+        if self._deliverer is None or extra.count <= few:
+            for keys in _batches(extra):
+                yield [_Different(key, "extra", True) for key in keys]
+            return
+        self._kept = extra.count
+        for key in extra:
+            self._say(Difference(key, "extra", "kept", "too many to be removed unasked"))
+
+    def _ended(self, keys: Sequence[str]) -> list[str]:
+        with ThreadPoolExecutor(LOOKS, thread_name_prefix="gone") as pool:
+            ended = pool.map(lambda key: self._sidecars.ended(self.index.generation, key), keys)
+            return [key for key, ends in zip(keys, ended, strict=True) if ends]
 
     def _deliver(self, batch: Sequence[_Different]) -> None:
         if self._deliverer is None:
@@ -203,3 +229,9 @@ class Reconciliation:
     def _say(self, difference: Difference) -> None:
         if self._tell is not None:
             self._tell(difference)
+
+
+def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
+    left = iter(keys)
+    while batch := list(islice(left, BATCH)):
+        yield batch

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ def index() -> MemoryIndex:
 
 
 @pytest.mark.parametrize("order", ["bytes", "path"])
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     before=st.sets(KEYS, max_size=12),
     replaced=st.sets(KEYS, max_size=6),
@@ -129,6 +130,45 @@ def test_many_documents_without_a_sidecar_are_not_removed_unasked(index: MemoryI
     found, _ = stand.reconcile(index, most_removed=40.0)
     assert (found.kept, found.outcomes["removed"]) == (0, 11)
     assert tags(index) == stand.tags()
+
+
+def test_documents_of_images_that_are_gone_or_failed_are_removed_however_many(
+    index: MemoryIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "BATCH", 4)
+    stand, images = Stand(), MemoryStore(BUCKET)
+    stand.sidecars = replace(stand.sidecars, images=images)
+    for number in range(50):
+        stand.commit(f"{number}.jpg")
+        images.put(f"{number}.jpg", b"", if_match=None)
+    stand.reconcile(index)
+    # What a feed missed while its stream was lost: images that were deleted, and one that was overwritten by no image.
+    for number in range(13):
+        images.delete(f"{number}.jpg", if_match=images.stat(f"{number}.jpg").etag)
+        stand.remove(f"{number}.jpg")
+    stand.remove("13.jpg")
+    stand.write(stand.layout.failed(GENERATION, ImageRef(BUCKET, "13.jpg")), b"{}")
+    found, _ = stand.reconcile(index)
+    assert (found.kept, found.outcomes["removed"]) == (0, 14)
+    assert tags(index) == stand.tags()
+    # Of these nobody knows why they have no sidecar.
+    for number in range(14, 25):
+        stand.remove(f"{number}.jpg")
+    found, told = stand.reconcile(index)
+    assert (found.kept, len(told), len(index.documents)) == (11, 11, 36)
+
+
+def test_where_most_images_are_gone_nothing_is_removed_unasked(index: MemoryIndex) -> None:
+    """Another library's folder in its place."""
+    stand = Stand()
+    stand.sidecars = replace(stand.sidecars, images=MemoryStore(BUCKET))
+    for number in range(30):
+        stand.commit(f"{number}.jpg")
+    stand.reconcile(index)
+    for number in range(16):
+        stand.remove(f"{number}.jpg")
+    assert stand.reconcile(index)[0].kept == 16
+    assert stand.reconcile(index, most_removed=60.0)[0].outcomes["removed"] == 16
 
 
 def test_a_few_are_removed_however_small_the_library(index: MemoryIndex) -> None:
