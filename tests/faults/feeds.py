@@ -116,17 +116,17 @@ class Index:
         return indexed.of_folder(self.folder) if self.cluster is None else indexed.of_cluster(self.cluster, self.alias)
 
     def equal(self) -> bool:
-        """Whether tags and listing agree, by one look at each."""
+        """Whether every image has its sidecar, and tags and listing agree, by one look at each."""
         with suppress(Exception):
             stage = self.stage
             right = indexed.tags(stage.s3, stage.bucket, stage.oracle.generation)
-            return right == self.tags()
+            return len(right) == len(stage.uploaded) and right == self.tags()
         return False
 
     def settle(self, seconds: float) -> float:
-        """Wait until the index equals the sidecars, then compare all that they say; returns how long it took."""
+        """Wait until the index has all images, then compare all that it says; returns how long it took."""
         began = time.monotonic()
-        self.stage.wait(self.equal, seconds, "the index has what there are sidecars of")
+        self.stage.wait(self.equal, seconds, "the index equals the sidecars")
         took = time.monotonic() - began
         self.examine()
         return took

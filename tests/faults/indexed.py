@@ -11,12 +11,13 @@ import zlib
 from base64 import b64decode
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tantivy
+from httpx import HTTPStatusError
 
 from tests.faults import invariant
 from tests.faults.cluster import Cluster
@@ -123,7 +124,8 @@ def _of_document(document: dict[str, Any], vector: bytes | None) -> Held:
 
 def of_cluster(cluster: Cluster, alias: str) -> dict[str, Held]:
     """What a search in a cluster finds."""
-    cluster.ask("POST", f"/{alias}/_refresh")
+    with suppress(HTTPStatusError):
+        cluster.ask("POST", f"/{alias}/_refresh")
     return {
         key: _of_document(source, source["embedding"] and b64decode(source["embedding"]["float16"]))
         for key, source in cluster.documents(alias).items()
