@@ -28,7 +28,15 @@ _PERSONS = (
     r"teenagers?|lady|ladies|gentlem[ae]n|guys?|crowds?"
 )
 _ENGLISH = re.compile(rf"(?<![\w-])(?:{_PERSONS})(?![\w'’-])", re.IGNORECASE)
-_KOREAN = re.compile(r"(?<![가-힣])(?:[두세네]|한|여러)? ?(?:사람|남자|여자|남성|여성|소년|소녀|아이|어린이|군중|관중)")
+_KOREAN_PERSONS = "사람|남자|여자|남성|여성|소년|소녀|아이|어린아이|어린이|군중|관중"
+_PARTICLES = (
+    "은|는|이|가|을|를|의|에|에서|에게|에게서|한테|께|께서|와|과|랑|이랑|하고|도|만|로|으로|처럼|같은|보다|까지|부터|마다|"
+    "이나|나|이다|인|이며|이고|입니다"
+)
+# To the end of the word but for particles: 아이스크림 is ice cream, 여성용 for women, 소년원 a prison.
+_KOREAN = re.compile(
+    rf"(?<![가-힣])(?:[두세네]|한|여러)?(?:{_KOREAN_PERSONS})+(?:친구)?들?(?:{_PARTICLES}){{0,2}}(?![가-힣])"
+)
 _NEGATED = re.compile(rf"(?<!\w)(?:no|without|nobody)(?: \w+)?(?: (?:{_PERSONS}))?(?!\w)", re.IGNORECASE)
 _ROOT = frozenset({"person", "people", "human", "사람", "인물"})
 _SOURCES: tuple[Origin, ...] = ("human", "embedded", "generated")

@@ -85,6 +85,9 @@ def test_who_rejects_people_says_that_there_are_none() -> None:
         "Children!",
         "두 사람이 해변을 걷는다",
         "아이들이 웃는다",
+        "여자아이와 남자친구",
+        "여러사람에게는 좁은 방",
+        "해변의 소녀입니다.",
         "There is no dog, and a man waits",
     ],
 )
@@ -103,7 +106,11 @@ def test_a_caption_speaks_of_people(text: str) -> None:
         "A beach with no people",
         "A street without any people on it",
         "사람이 없는 해변",
-        "여자친구라는 이름의 카페"[5:],
+        "아이스크림을 파는 가게",
+        "아이폰과 노트북",
+        "여성용 가방",
+        "소년원 건물",
+        "관중석",
     ],
 )
 def test_a_caption_does_not_speak_of_people(text: str) -> None:
