@@ -443,7 +443,7 @@ ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(actions=st.lists(ACTIONS, max_size=40))
 def test_whatever_happens_the_index_ends_as_the_sidecars_are(actions: list[tuple[str, ...]]) -> None:
     with closing(Service()) as service:

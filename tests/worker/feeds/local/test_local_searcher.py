@@ -154,8 +154,8 @@ def test_nothing_that_is_typed_has_a_meaning(shared: Library, text: str) -> None
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    made = Library(tmp_path_factory.mktemp("shared") / "index")
+def shared(in_memory: Path) -> Iterator[Library]:
+    made = Library(in_memory / "shared")
     made.put(document("a", keywords=(word(1, "dog"),)))
     yield made
     made.searcher.close()
@@ -224,8 +224,8 @@ def expected(filters: Filters, to: np.ndarray, limit: int) -> list[str]:
 
 
 @pytest.fixture(scope="module", params=["all looked at", "a graph", "a graph and what came since"])
-def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    made = Library(tmp_path_factory.mktemp("pictures") / "index")
+def pictures(request: pytest.FixtureRequest, in_memory: Path) -> Iterator[Library]:
+    made = Library(in_memory / request.param)
     given = list(PICTURES.values())
     if request.param == "all looked at":
         made.index._vectors._few = 1000

@@ -283,10 +283,8 @@ class Model:
 
 @settings(max_examples=40)
 @given(OPERATIONS)
-def test_rows_do_what_the_rules_say(
-    tmp_path_factory: pytest.TempPathFactory, deliveries: list[list[tuple[str, str, int]]]
-) -> None:
-    rows, model = Rows(tmp_path_factory.mktemp("rows") / "d.sqlite", GENERATION, "b"), Model()
+def test_rows_do_what_the_rules_say(deliveries: list[list[tuple[str, str, int]]]) -> None:
+    rows, model = Rows(Path(":memory:"), GENERATION, "b"), Model()
     for number, delivery in enumerate(deliveries):
         outrun = rows.deliver([_operation(*each, number) for each in delivery]).outrun
         assert outrun == model.deliver(delivery, number)

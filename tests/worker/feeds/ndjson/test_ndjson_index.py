@@ -414,7 +414,7 @@ def histories(draw: st.DrawFn) -> list[tuple[str, list[Operation]]]:
     return steps
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(histories())
 def test_any_history_reads_as_it_was_delivered(history: list[tuple[str, list[Operation]]]) -> None:
     """Against a dictionary that does the same by the rule of versions."""
