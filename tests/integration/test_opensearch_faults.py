@@ -205,6 +205,18 @@ def test_silence_ends_with_the_time_limit(stage: Stage, server: OsmemServer) -> 
         sink.close()
 
 
+def test_what_was_given_up_is_asked_once_until_it_answers(stage: Stage, index: OpenSearchIndex) -> None:
+    bad = said("503 Service Unavailable", "")
+    # Four times, and once.
+    with stage.proxy.rule(instead(bad, 5, r"(GET|POST) /")):
+        for ask in (index.commit, index.commit):
+            with pytest.raises(Unavailable):
+                ask()
+        index.commit()
+    with stage.proxy.rule(instead(bad, 3, r"(GET|POST) /")):
+        index.commit()
+
+
 def test_who_is_told_to_end_waits_for_one_answer_at_most(stage: Stage, server: OsmemServer) -> None:
     stop = threading.Event()
     sink = stage.sink(attempts=9, read=0.5, sleep=stop.wait)

@@ -139,3 +139,5 @@ def test_where_nothing_serves_it_is_said_what_to_do(stage: Stage) -> None:
     stage.ask("PUT", "/stockmeta-foreign")
     with pytest.raises(ConfigurationError, match="no index of stockmeta's"):
         OpenSearchSearcher(access, BUCKET, "", "stockmeta-foreign", patience)
+    with pytest.raises(ConfigurationError, match=f"the library {BUCKET}/, and not of this one"):
+        OpenSearchSearcher(access, BUCKET, "2024/", stage.alias, patience)

@@ -36,7 +36,7 @@ class Client:
         self.url = access.url
         self.patience = patience or Patience()
         self._wire = _wire(access, self.patience)
-        self._ended = False
+        self._ended = self._away = False
 
     def ask(
         self,
@@ -93,6 +93,7 @@ class Client:
         if self._ended:
             raise Unavailable(f"OpenSearch at {self.url} did not answer, and is not asked again: it is time to end")
         answer = self._wire.send(method, path, params, body)
+        self._away = False
         if isinstance(answer, list):
             return {"rows": answer}
         if not isinstance(answer, dict):
@@ -103,13 +104,15 @@ class Client:
         """Wait until it is worth another try.
 
         Raises:
-            Unavailable: after as many failures as `Patience` has, where trying again is in vain, and when it is time
-                to end; then nothing is asked any more, since each request may take as long as an answer may.
+            Unavailable: after as many failures as `Patience` has (after one, if it was given up last time too), where
+                trying again is in vain, and when it is time to end; then nothing is asked any more, since each request
+                may take as long as an answer may.
             ConfigurationError: where the operator has to do something first.
         """
         if isinstance(error, Refusal):
             self._final(error, what)
-        if failures >= self.patience.attempts:
+        if self._away or failures >= self.patience.attempts:
+            self._away = True
             raise Unavailable(f"OpenSearch at {self.url}, {what}, tried {failures} times: {error}") from error
         logger.warning("OpenSearch, %s: %s; trying again", what, error)
         if self.patience.pause(failures, error.retry_after if isinstance(error, Refusal) else None):

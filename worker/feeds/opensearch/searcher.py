@@ -49,7 +49,7 @@ class OpenSearchSearcher:
         self._told = False
         try:
             mappings = self._mappings()
-            self.generation: str = self._about(mappings)["generation"]
+            self.generation: str = self._about(mappings, bucket, prefix)["generation"]
             self._vectors = _vectors(mappings["properties"])
             self.model = self._model()
         except BaseException:
@@ -108,10 +108,15 @@ class OpenSearchSearcher:
         mappings: dict[str, Any] = index["mappings"]
         return mappings
 
-    def _about(self, mappings: Mapping[str, Any]) -> dict[str, Any]:
+    def _about(self, mappings: Mapping[str, Any], bucket: str, prefix: str) -> dict[str, Any]:
         about: dict[str, Any] | None = mappings.get("_meta", {}).get(META)
         if about is None:
             raise ConfigurationError(f"what {self._alias!r} stands for is no index of stockmeta's")
+        if (about["bucket"], about["prefix"]) != (bucket, prefix):
+            raise ConfigurationError(
+                f"{self._alias!r} stands for an index of the library {about['bucket']}/{about['prefix']}, and not of "
+                "this one; say which name its feed was given"
+            )
         return about
 
     def _model(self) -> str | None:
