@@ -23,6 +23,8 @@ MOST_REMOVED = 1.0
 """Percent of an index that a comparison removes unasked, of images that are there."""
 MOST_GONE = 50.0
 """Percent of images that are gone or failed: with more it is likely to be another library in this one's place."""
+REMAINING: tuple[What, ...] = ("refused", "broken", "unsettled")
+"""Outcomes after which an image still differs."""
 LOOKS = 16
 """Images that are looked at at once."""
 
@@ -68,7 +70,7 @@ class Compared:
     @property
     def remaining(self) -> int:
         """Images that still differ, as far as is known."""
-        return self.kept + sum(self.outcomes[what] for what in ("refused", "broken", "unsettled"))
+        return self.kept + sum(self.outcomes[what] for what in REMAINING)
 
 
 Tell = Callable[[Difference], None]
@@ -139,7 +141,10 @@ class Reconciliation:
                 self._begin()
                 raise
             if batch is None:
-                return False
+                if not self._complete:
+                    # It could not begin again when it broke off.
+                    self._begin()
+                return not self._complete
             self._batch = batch
         if self._batch:
             self._deliver(self._batch)
@@ -154,7 +159,12 @@ class Reconciliation:
     def _begin(self) -> None:
         """From the first row. What was put right already is found equal then."""
         self.close()
+        # Nothing of what was closed is read on, where the rest of this fails.
+        self._batches: Iterator[list[_Different]] = iter(())
         self._documents = self._listed = self._kept = 0
+        for what in REMAINING:
+            # These are met again.
+            del self._outcomes[what]
         self._found: Counter[Kind] = Counter()
         self._complete = False
         self._batch = []

@@ -1,15 +1,17 @@
 """Records whose image is gone: kept in a file while a listing runs, and removed after a look at each image."""
 
+import errno
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
-from tempfile import TemporaryFile
 from types import TracebackType
 from typing import Self
 
-from tasks.errors import Rejected, Unavailable
+from tasks.errors import ConfigurationError, Rejected, Unavailable
 from tasks.feeding.announce import Aside
 from tasks.feeding.changes import Change
 from tasks.ports import Store
@@ -23,22 +25,29 @@ BATCH = 128
 
 
 class Orphans:
-    """Keys in a temporary file, so that memory does not grow with them; a context manager."""
+    """Keys in a temporary file, so that memory does not grow with them; a context manager.
+
+    Everything raises `ConfigurationError` where its disk is full, and `Unavailable` where it fails otherwise.
+    """
 
     def __init__(self) -> None:
-        # JSON lines: a key may hold a newline, and half a surrogate pair.
-        self._file = TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - closed by __exit__
+        with _reporting():
+            # JSON lines: a key may hold a newline, and half a surrogate pair.
+            self._file = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - closed by __exit__
         self.count = 0
 
     def add(self, key: str) -> None:
         """One more."""
-        self._file.write(json.dumps(key) + "\n")
+        with _reporting():
+            self._file.write(json.dumps(key) + "\n")
         self.count += 1
 
     def __iter__(self) -> Iterator[str]:
         """All of them, in the order in which they were added."""
-        self._file.seek(0)
-        return (json.loads(line) for line in self._file)
+        with _reporting():
+            self._file.seek(0)
+            for line in self._file:
+                yield json.loads(line)
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +55,23 @@ class Orphans:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        # What was not written yet is not wanted any more.
+        with suppress(OSError):
+            self._file.close()
+
+
+@contextmanager
+def _reporting() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        folder = tempfile.gettempdir()
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ConfigurationError(
+                f"what has no image any more is remembered on the disk of {folder!r}, and that is full: make room, or "
+                "set TMPDIR to a folder on another disk"
+            ) from error
+        raise Unavailable(f"a temporary file in {folder!r} failed: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """Comparing an index with the listing of sidecars, and putting it right."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from typing import IO
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import Unavailable
 from tasks.feeding import reconcile
+from tasks.feeding.ports import Indexed
 from tasks.feeding.reconcile import Reconciliation
 from tasks.listing.order import Order
 from tasks.ports import Stat
@@ -259,3 +262,56 @@ def test_a_listing_that_breaks_off_begins_anew_and_removes_nothing(
     run.close()
     monkeypatch.undo()
     assert stand.reconcile(index)[0].differences == 0
+
+
+def test_what_is_met_again_after_a_break_is_counted_once(index: MemoryIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "BATCH", 1)
+    stand = Stand()
+    for key in ("b.jpg", "c.jpg", "d.jpg", "e.jpg"):
+        stand.commit(key)
+    stand.reconcile(index)
+    stand.commit("a.jpg")
+    index.refuse = lambda document: "no such field" if document.key == "a.jpg" else None
+    listed, breaks = MemoryIndex.listed, iter([True])
+
+    def broken(self: MemoryIndex) -> Iterator[Indexed]:
+        yield from listed(self)
+        if next(breaks, False):
+            raise Unavailable("the index went away")
+
+    monkeypatch.setattr(MemoryIndex, "listed", broken)
+    run = Reconciliation(stand.sidecars, index, stand.deliverer)
+    with pytest.raises(Unavailable):
+        while run.turn(wait=5.0):
+            pass
+    while run.turn(wait=5.0):
+        pass
+    assert (run.compared.outcomes["refused"], run.compared.remaining) == (1, 1)
+    run.close()
+
+
+def test_a_comparison_that_cannot_begin_again_has_not_ended(
+    index: MemoryIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand = Stand()
+    stand.commit("a.jpg")
+    run = Reconciliation(stand.sidecars, index, stand.deliverer)
+
+    def away(*_: object, **__: object) -> Iterator[Stat]:
+        raise Unavailable("out: no answer")
+
+    def no_disk(*_: object, **__: object) -> IO[str]:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryStore, "list", away)
+        patched.setattr("tempfile.TemporaryFile", no_disk)
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="Read-only"):
+                while run.turn(wait=5.0):
+                    pass
+    while run.turn(wait=5.0):
+        pass
+    assert run.compared.complete
+    assert tags(index) == stand.tags()
+    run.close()

@@ -1,4 +1,9 @@
-from tasks.errors import Unavailable
+import errno
+from typing import IO
+
+import pytest
+
+from tasks.errors import ConfigurationError, Unavailable
 from tasks.feeding.announce import Aside
 from tasks.feeding.changes import Change
 from tasks.layout import Layout
@@ -57,3 +62,23 @@ def test_where_the_store_does_not_say_nothing_goes() -> None:
     assert told == [Removed(unknown=1)]
     assert changes.announced == [Change(GENERATION, "photos", "a.jpg")], "it may have broken off after a removal"
     assert len(list(sidecars.list())) == 1
+
+
+def test_a_disk_that_is_full_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> IO[str]:
+        # Writing to it fails as writing to a full disk does.
+        return open("/dev/full", "w+", encoding="ascii")  # noqa: PTH123 - takes what it is given
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with Orphans() as orphans, pytest.raises(ConfigurationError, match="full: make room, or set TMPDIR"):
+        for _ in range(2000):
+            orphans.add("a.jpg")
+
+
+def test_a_disk_that_cannot_be_written_to_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> IO[str]:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(Unavailable, match="Read-only file system"):
+        Orphans()
