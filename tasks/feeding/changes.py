@@ -60,9 +60,9 @@ class ChangeStream(Protocol):
         """
 
     def caught_up(self) -> None:
-        """Say that listings were compared, and the index put right, since `missed` gave its answer.
+        """Say that listings were compared, and the index put right, since `missed` first gave an answer.
 
-        Raises `Unavailable`.
+        Nothing, where more was missed since. Raises `Unavailable`.
         """
 
     def read(self, most: int, wait: float) -> Sequence[Announced]:

@@ -155,8 +155,9 @@ class Follower:
         self._open(current)
         self._ask_missed()
         serving = current.serving
-        if serving is not None and self._sink.serving() != serving:
-            self._followed[serving].need_to_serve()
+        changes = serving is not None and self._sink.serving() != serving
+        for generation, followed in self._followed.items():
+            followed.need_to_serve(needed=changes and generation == serving)
 
     def _open(self, current: Current) -> None:
         for generation in current.written:
@@ -181,8 +182,11 @@ class Follower:
 
     def _ask_missed(self) -> None:
         self._tell_caught_up()
-        reason = None if self._missed else self._stream.missed()
-        if reason is not None:
+        if self._missed and self._stream.asked:
+            return
+        reason = self._stream.missed()
+        # What is missed while a comparison makes up for it already, the stream itself remembers.
+        if reason is not None and not self._missed:
             logger.info("changes may have been missed, so listings are compared: %s", reason)
             self._missed = True
             for followed in self._followed.values():

@@ -39,9 +39,11 @@ class Followed:
         """Changes may have been missed."""
         self.missed = self._due = self._clock()
 
-    def need_to_serve(self) -> None:
-        """Searches are to use it, once it was compared."""
-        if self.serve is None:
+    def need_to_serve(self, *, needed: bool = True) -> None:
+        """Searches are to use it, once it was compared; or not any more, as after a rollback."""
+        if not needed:
+            self.serve = None
+        elif self.serve is None:
             self.serve = self._due = self._clock()
 
     def may_serve(self) -> bool:

@@ -21,6 +21,11 @@ class PatientStream:
         self._stream, self._patience, self._wait = stream, patience, wait
         self._asked = False
 
+    @property
+    def asked(self) -> bool:
+        """Whether it has said what was missed, and has answered since; before that nothing is read."""
+        return self._stream is None or self._asked
+
     def missed(self) -> str | None:
         """Why changes may have been missed; `None` also while it cannot say."""
         with self._asking() as stream:

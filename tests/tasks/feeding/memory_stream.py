@@ -12,7 +12,8 @@ class MemoryStream:
         self.hook = hook
         self.now = 0.0
         self.reason: str | None = "nothing was read so far"
-        self.epoch = self.seen = 0
+        self.epoch = 0
+        self.seen: int | None = None
         self.waiting: list[Announced] = []
         self.taken: dict[str, Announced] = {}
         self.count = 0
@@ -32,16 +33,22 @@ class MemoryStream:
         """The reader died."""
         self.waiting = [*self.taken.values(), *self.waiting]
         self.taken.clear()
+        self.seen = None
 
     def missed(self) -> str | None:
         self.hook("missed")
-        self.seen = self.epoch
+        if self.reason is None:
+            self.seen = None
+        elif self.seen is None:
+            # The first answer counts: what was lost since may have been passed by the comparison under way.
+            self.seen = self.epoch
         return self.reason
 
     def caught_up(self) -> None:
         self.hook("caught_up")
         if self.seen == self.epoch:
             self.reason = None
+        self.seen = None
 
     def read(self, most: int, wait: float) -> Sequence[Announced]:
         self.hook("read")

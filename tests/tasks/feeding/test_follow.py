@@ -390,6 +390,72 @@ def test_changes_are_delivered_while_a_long_comparison_goes_on(
     assert not service.counting.comparisons
 
 
+def test_changes_are_delivered_while_a_long_comparison_goes_on_also_after_the_stream_was_away(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.feeding.reconcile.BATCH", 1)
+    for number in range(60):
+        service.stand.commit(f"{number:02}.jpg")
+    # Each look at the clock takes a second, so that a comparison's turn is over after one image.
+    ticking = service.follower._clock = lambda: setattr(service, "clock", service.clock + 1) or service.clock  # type: ignore[func-returns-value]
+    assert ticking
+    service.turn()
+    with service.failing("read"):
+        service.turn()
+    service.commit("new.jpg")
+    for _ in range(5):
+        service.turn()
+    assert "new.jpg" in service.index().documents
+    assert not service.counting.comparisons
+
+
+def test_what_was_lost_while_a_comparison_made_up_for_a_loss_is_compared_for_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.feeding.reconcile.BATCH", 1)
+    for number in range(20):
+        service.stand.commit(f"{number:02}.jpg")
+    ticking = service.follower._clock = lambda: setattr(service, "clock", service.clock + 1) or service.clock  # type: ignore[func-returns-value]
+    assert ticking
+    for _ in range(4):
+        service.turn()
+    assert "00.jpg" in service.index().documents
+    assert not service.counting.comparisons
+    service.commit("00.jpg")
+    service.stream.wipe()
+    with service.failing("read"):
+        service.turn()
+    service.settle()
+    assert service.equal()
+
+
+def test_an_index_that_was_to_serve_and_is_not_any_more_stays_away_from_searches(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.commit("a.jpg")
+    service.settle()
+    store, layout = service.stand.store, service.stand.layout
+    open_generation(store, layout, OTHER)
+    service.settle()
+    monkeypatch.setattr("tasks.feeding.reconcile.BATCH", 1)
+    for number in range(20):
+        service.stand.commit(f"{number:02}.jpg", OTHER)
+    promote(store, layout, OTHER)
+    ticking = service.follower._clock = lambda: setattr(service, "clock", service.clock + 1) or service.clock  # type: ignore[func-returns-value]
+    assert ticking
+    service.turn()
+    assert service.follower._followed[OTHER].run is not None
+    # Rolled back, and filled again, between two looks.
+    promote(store, layout, GENERATION)
+    open_generation(store, layout, OTHER)
+    served: list[str | None] = []
+    service.hook = lambda what: served.append(service.sink.served) if what == "commit" else None
+    for _ in range(60):
+        service.turn()
+    assert service.equal(OTHER)
+    assert set(served) == {GENERATION}
+
+
 def test_an_index_that_was_replaced_by_another_is_followed_and_compared(service: Service) -> None:
     service.commit("a.jpg")
     service.settle()
