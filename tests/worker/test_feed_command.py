@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from tasks.layout import FOLDER_KEYS, Layout
 from tasks.records import Embedding, ImageRef
 from tests.worker.libraries import BUCKET, GENERATION, record
 from worker import cli
+from worker.feeds.opensearch.access import Patience
 from worker.storage.local import LocalStore
 
 LAYOUT = Layout(".stockmeta/", FOLDER_KEYS)
@@ -199,3 +201,20 @@ def test_a_cluster_that_is_not_there_is_no_crash(run: Run, library: Library, mon
     assert result.status == 1
     assert "stockmeta: OpenSearch at http://127.0.0.1:1" in result.err
     assert "Traceback" not in result.err
+
+
+def test_a_cluster_that_is_not_there_is_not_waited_for_when_it_is_time_to_end(
+    run: Run, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+    pause = Patience.pause
+
+    def ended(patience: Patience, failures: int, retry_after: float | None = None) -> bool:
+        tries.append(failures)
+        signal.raise_signal(signal.SIGTERM)
+        return pause(patience, failures, retry_after)
+
+    monkeypatch.setattr(Patience, "pause", ended)
+    result = run("opensearch", library.path, "--url", "http://127.0.0.1:1")
+    assert (result.status, tries) == (128 + signal.SIGTERM, [1])
+    assert "it is time to end" in result.err and "interrupted; run the same command again" in result.err

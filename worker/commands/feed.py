@@ -64,16 +64,27 @@ def run(settings: Settings, options: Options) -> int:
     settings, library = locate(settings.model_copy(update={"broker_url": None}), options.library)
     control = Control()
     with signals(control) as received, feeding(settings, library, options.target, control.stop.wait) as wired:
-        report = _once(wired, options, control)
+        try:
+            report = _once(wired, options, control)
+        except Unavailable as error:
+            if not received:
+                raise
+            console.say(str(error))
+            return _interrupted(received[0])
     console.emit(json.dumps(_told(report, library, options), ensure_ascii=False))
     for line in (summary(report), *report.notes):
         console.say(line)
     if report.interrupted and received:
-        if received[0] != signal.SIGINT:
-            # Of Ctrl-C `worker.cli.main` says so, for all commands.
-            console.say("interrupted; run the same command again to go on")
-        return 128 + received[0]
+        return _interrupted(received[0])
     return 1 if report.differences else 0
+
+
+def _interrupted(number: int) -> int:
+    """What a signal ends the command with."""
+    if number != signal.SIGINT:
+        # Of Ctrl-C `worker.cli.main` says so, for all commands.
+        console.say("interrupted; run the same command again to go on")
+    return 128 + number
 
 
 def summary(report: Report) -> str:
