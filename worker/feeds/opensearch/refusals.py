@@ -74,7 +74,9 @@ def described(error: Any) -> tuple[str, str]:
     reasons: list[str] = []
     cause: Any = error
     while isinstance(cause, Mapping):
-        reason = " ".join(str(cause.get("reason", "")).split())
+        # What stands before a cluster, such as Amazon's gateway, says `message`.
+        said = next((cause[name] for name in ("reason", "message", "Message") if cause.get(name)), "")
+        reason = " ".join(str(said).split())
         if reason and reason not in reasons:
             reasons.append(reason)
         cause = cause.get("caused_by")
