@@ -371,6 +371,25 @@ def test_every_other_request_is_tried_again_too(stage: Stage, sink: OpenSearchSi
     assert max(cut.values()) == 2 and len(cut) > 10
 
 
+def test_a_swap_whose_answer_was_lost_is_known(stage: Stage, sink: OpenSearchSink) -> None:
+    """As a real cluster says it when it is asked to take an alias away again."""
+    first, second = sink.open(GENERATION), sink.open("ba9876543210")
+    sink.serve(first)
+    asked: list[bytes] = []
+
+    def rule(passing: Passing) -> None:
+        if passing.answers("POST /_aliases"):
+            raise Cut
+        if passing.asks("POST /_aliases"):
+            asked.append(passing.data)
+            if len(asked) == 2:
+                raise Answer(said("404 Not Found", error("aliases_not_found_exception", "aliases [a] missing")))
+
+    with stage.proxy.rule(rule):
+        sink.serve(second)
+    assert len(asked) == 2 and list(stage.ask("GET", f"/_alias/{stage.alias}")) == [second.physical]
+
+
 def test_a_listing_that_breaks_off_for_good_is_an_error_and_no_end(stage: Stage, index: OpenSearchIndex) -> None:
     index.deliver(puts(30))
     listed = listing.listed(index._client, index.physical, index._engine, page=10)

@@ -99,11 +99,12 @@ class OpenSearchSink:
         ]
         gone = [{"remove_index": {"index": each}} for each in older]
         body = {"actions": [*self._swap(index, older), *gone]}
-        done = self._client.ask("POST", "/_aliases", body, tolerate=(404, IN_SNAPSHOT) if gone else ())
+        done = self._client.ask("POST", "/_aliases", body, tolerate=(404, IN_SNAPSHOT))
+        # Where the answer to an earlier try was lost, there is nothing to take away any more.
         if done is None and self._served() != [index.physical]:
             # What is being copied into a snapshot cannot be removed now, and goes the next time.
             self._client.need("POST", "/_aliases", {"actions": self._swap(index, ())})
-            logger.warning("searches use %s; not removed yet: %s", index.physical, ", ".join(older))
+            logger.warning("searches use %s; not removed yet: %s", index.physical, ", ".join(older) or "nothing")
 
     def close(self) -> None:
         """See `Sink`."""
