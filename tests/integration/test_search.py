@@ -68,6 +68,21 @@ def test_no_torch_for_a_query() -> None:
     assert result.stdout == "(1, 384)\n"
 
 
+def test_an_index_that_is_open_leaves_other_libraries_alone(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "import worker.feeds.local.searcher\n"
+        "import numpy, openvino\n"
+        "from openvino import opset13\n"
+        "given = opset13.parameter([1, 3], numpy.float32)\n"
+        "openvino.save_model(openvino.Model([opset13.relu(given)], [given], 'm'), sys.argv[1])\n"
+        "openvino.Core().compile_model(openvino.Core().read_model(sys.argv[1]), 'CPU')\n"
+    )
+    path = str(tmp_path / "model.xml")
+    result = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, cwd=REPOSITORY)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.shared
 def test_searches_are_as_good_as_they_were(shared_photos: Path, cache_dir: Path) -> None:
     """The figures of docs/quality.md, held with a little room."""

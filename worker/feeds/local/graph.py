@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from usearch.index import Index
+
+from worker.feeds.local.library import Index
 
 CONNECTIVITY = 16
 EXPANSION_ADD = 64

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from usearch.index import search as exact_search
 
 from worker.feeds.local import graph
 from worker.feeds.local.graph import Saved
+from worker.feeds.local.library import search as exact_search
 
 EXACT = 5000
 """So many that pass a filter are looked at one by one: 15 ms, as long as a graph takes to find enough that pass."""
