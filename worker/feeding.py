@@ -1,5 +1,6 @@
 """What a feed is wired of: a library's sidecars, a sink, and the stream of changes where there is a broker."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,13 +16,15 @@ from tasks.feeding.people import PeopleRule
 from tasks.feeding.ports import Sink
 from tasks.ports import Store
 from worker.bulk.sorting import sort_on_disk
-from worker.feeding_places import index_folder
+from worker.feeding_places import folder_id, index_folder
 from worker.library import Library, Place, parse, s3_store
 from worker.queue.changes import RedisChangeStream
 from worker.queue.connection import connect
 from worker.settings import Settings
 from worker.storage.local import LocalStore
 from worker.vocabulary import load_wording
+
+logger = logging.getLogger(__name__)
 
 Kind = Literal["local", "ndjson", "opensearch"]
 
@@ -133,13 +136,33 @@ def open_sink(
 
 
 @contextmanager
-def change_stream(settings: Settings, sink: Sink) -> Iterator[RedisChangeStream | None]:
+def change_stream(
+    settings: Settings, library: Library, target: Target, sink: Sink
+) -> Iterator[RedisChangeStream | None]:
     """The changes that workers announce; `None` where no broker is configured. Raises `ConfigurationError`."""
     if settings.broker_url is None:
         yield None
         return
+    name = reader_name(settings, library, target, sink)
+    logger.info("changes are read as %s", name)
     with connect(settings) as client:
-        yield RedisChangeStream(client, sink.name)
+        yield RedisChangeStream(client, name)
+
+
+def reader_name(settings: Settings, library: Library, target: Target, sink: Sink) -> str:
+    """What an index is called by those who read changes for it, and by nobody else who has the same Redis.
+
+    Two machines have indexes in folders of one path, two clusters have aliases of one name; were they called the same,
+    each would get half of the changes.
+
+    Raises `ConfigurationError`.
+    """
+    if target.kind == "local":
+        return f"{sink.name}#{folder_id(index_folder(settings, library, target.folder))}"
+    if target.kind == "ndjson":
+        place = parse(target.out or "", "--out")
+        return sink.name if isinstance(place, Place) else f"{sink.name}#{folder_id(place)}"
+    return f"{sink.name}@{(target.url or settings.opensearch_url).rstrip('/')}"
 
 
 def _files(settings: Settings, library: Library, out: str | None) -> tuple[Store, str]:

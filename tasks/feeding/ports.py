@@ -114,8 +114,8 @@ class Sink(Protocol):
     """A search engine, or files for one. What it holds belongs to one library: one bucket, one prefix.
 
     Attributes:
-        name: identifies the index among all feeds of the library: `opensearch:stockmeta-photos`. Names the consumer
-            group of the change stream, and labels metrics.
+        name: identifies the index among all feeds of the library on this machine: `opensearch:stockmeta-photos`. Begins
+            the name of the consumer group of the change stream.
     """
 
     name: str
