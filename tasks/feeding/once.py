@@ -14,6 +14,8 @@ from tasks.generations.pointer import read_current
 
 COMMIT_SECONDS = 5.0
 LISTING_SECONDS = 0.2
+ALL = 100.0
+"""Percent."""
 LOOKED_AT = 10_000
 """Images that were put right by the second comparison, and are looked at a third time."""
 
@@ -108,6 +110,7 @@ class Once:
         self._notes: list[str] = []
         self._acted: list[str] = []
         self._unkept = 0
+        self._swapped = False
 
     def run(self) -> Report:
         """Compare, put right, and let searches use the index if they should.
@@ -142,10 +145,18 @@ class Once:
         self._compare(index)
         if plan.dry_run:
             return
+        serves = self._sink.serving()
+        swaps = serving and (plan.full or serves != index.generation)
+        if swaps and serves is not None and not self._passes[-1].sidecars and plan.most_removed < ALL:
+            # Nothing was removed, and yet nothing would be found any more.
+            raise ConfigurationError(
+                f"generation {index.generation} has no sidecar at all, so searches keep the index that they use: see "
+                "where the sidecars are; if all images are meant to be gone, say --max-removed 100"
+            )
         index.completed()
-        swaps = serving and (plan.full or self._sink.serving() != index.generation)
         if swaps:
             self._sink.serve(index)
+            self._swapped = True
         elif not serving:
             self._notes.append(f"generation {index.generation} does not serve, so searches do not use its index")
         if plan.verify or (swaps and plan.full):
@@ -213,7 +224,8 @@ class Once:
             unsettled=last.outcomes["unsettled"],
             kept=last.kept,
             differences=last.differences if self._plan.dry_run else last.remaining + self._unkept,
-            served=self._sink.serving() == index.generation,
+            # The one that was to be replaced serves the same generation.
+            served=self._sink.serving() == index.generation and (self._swapped or not self._plan.full),
             seconds=round(seconds, 3),
             notes=tuple(self._notes),
         )

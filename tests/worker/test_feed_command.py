@@ -166,6 +166,17 @@ def test_a_library_without_sidecars_and_a_folder_that_is_not_there_are_pointed_o
     assert "there is no folder" in missing.err
 
 
+@pytest.mark.parametrize("name", ["ba9876543210", "none", "filling"])
+def test_a_generation_that_there_is_not_is_no_empty_index(
+    name: str, run: Run, library: Library, tmp_path: Path
+) -> None:
+    result = run("local", library.path, "--generation", name, "--index", tmp_path / "index")
+    assert (result.status, result.lines) == (2, [])
+    assert "generation" in result.err
+    assert not (tmp_path / "index").exists()
+    assert run("local", library.path, "--generation", "serving").report["generation"] == GENERATION
+
+
 def test_a_broker_that_is_down_does_not_matter_to_what_runs_once(
     run: Run, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from tasks.bulk.feed import Control
 from tasks.errors import ConfigurationError, Unavailable
@@ -18,6 +18,7 @@ from tasks.generations.pointer import read_current
 from worker import console
 from worker.bulk.library import locate
 from worker.feeding import FOLLOWING_ATTEMPTS, Feeding, Target, change_stream, feeding
+from worker.generations.found import require
 from worker.http import HttpServer, make_app
 from worker.library import Library
 from worker.logs import configure
@@ -62,6 +63,8 @@ def run(settings: Settings, options: Options) -> int:
         return _follow(settings, options)
     # What runs once reads no changes, so it may be of any library.
     settings, library = locate(settings.model_copy(update={"broker_url": None}), options.library)
+    if options.generation is not None:
+        options = replace(options, generation=require(library, options.generation))
     control = Control()
     with signals(control) as received, feeding(settings, library, options.target, control.stop.wait) as wired:
         try:
@@ -143,7 +146,7 @@ def _follow(settings: Settings, options: Options) -> int:
     with (
         stopped_by_signals() as stop,
         feeding(settings, library, options.target, stop.wait, FOLLOWING_ATTEMPTS) as wired,
-        change_stream(settings, wired.sink) as stream,
+        change_stream(settings, library, options.target, wired.sink) as stream,
     ):
         if stream is None:
             logger.warning("no broker is configured: what changes is found by comparing with the listing alone")

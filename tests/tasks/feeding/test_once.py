@@ -179,3 +179,26 @@ def test_an_index_that_does_not_answer_ends_the_run(feed: Command) -> None:
     with pytest.raises(Unavailable, match="no answer"):
         feed()
     assert not index.complete
+
+
+def test_full_does_not_replace_an_index_by_one_of_nothing_unasked(feed: Command) -> None:
+    feed()
+    before = feed.sink.indexes[GENERATION]
+    for key in ("a.jpg", "b.jpg", "c.jpg"):
+        feed.stand.remove(key)
+    with pytest.raises(ConfigurationError, match="no sidecar at all, so searches keep the index"):
+        feed(full=True)
+    assert feed.sink.indexes[GENERATION] is before
+    assert len(before.documents) == 3
+    assert feed(full=True, most_removed=100.0).served
+    assert not feed.sink.indexes[GENERATION].documents
+
+
+def test_stopped_full_says_that_searches_do_not_use_what_it_made(
+    feed: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed()
+    monkeypatch.setattr("tasks.feeding.reconcile.BATCH", 1)
+    feed.stops = True
+    report = feed(full=True)
+    assert (report.interrupted, report.served, feed.sink.served) == (True, False, GENERATION)
