@@ -162,9 +162,12 @@ def _after(files: tuple[File, ...], at_least: int) -> int:
 
 
 def remove_folder(store: Store, path: str) -> None:
-    """Remove an index, its manifest first, so that none names a file that is gone. Raises `Unavailable`."""
+    """Remove an index, its manifest first, so that none names a file that is gone; and nothing else that lies there.
+
+    Raises `Unavailable`.
+    """
     _remove(store, path, lambda name: name == MANIFEST)
-    _remove(store, path, lambda _: True)
+    _remove(store, path, lambda name: _number(name) is not None)
 
 
 def _remove(store: Store, path: str, wanted: Callable[[str], bool]) -> None:

@@ -76,6 +76,22 @@ def _deliver_and_commit(index: Index) -> None:
     index.commit()
 
 
+def test_what_somebody_put_beside_the_files_stays(store: MemoryStore) -> None:
+    made = sink(store)
+    first = made.open(GENERATION)
+    first.deliver([put("a.jpg")])
+    made.serve(first)
+    theirs = [f"photos/{GENERATION}/{name}" for name in ("README.md", "snapshot-1.ndjson.gz", "more/x")]
+    for key in theirs:
+        store.put(key, b"theirs", if_match=None)
+    anew = made.open(GENERATION, anew=True)
+    anew.deliver([put("b.jpg")])
+    made.serve(anew)
+    assert names(store, f"photos/{GENERATION}/") == sorted(theirs)
+    # Their folder is not taken for an index.
+    assert {found.key for found in sink(store).open(GENERATION).listed()} == {"b.jpg"}
+
+
 def test_libraries_do_not_meet(store: MemoryStore) -> None:
     sinks = [NdjsonSink(store, "feeds/", BUCKET), NdjsonSink(store, "feeds/", BUCKET, "2024/"), sink(store)]
     assert len({each.name for each in sinks}) == 3
