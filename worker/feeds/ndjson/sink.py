@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tasks.errors import ConfigurationError, Conflict, Vanished
+from tasks.errors import ConfigurationError, Conflict, Unavailable, Vanished
 from tasks.feeding.ports import Index
 from tasks.ports import Store
 from worker.feeds.ndjson.folder import Folder, remove_folder
@@ -42,7 +42,7 @@ class NdjsonSink:
 
         Raises:
             ConfigurationError: a file is broken, or there is no such bucket.
-            Unavailable: the store does not answer.
+            Unavailable: the store does not answer, or another feed writes while the files are read.
         """
         numbers = self._numbers(generation)
         if anew:
@@ -58,9 +58,20 @@ class NdjsonSink:
             index = None
         if index is None:
             self._opened += 1
-            index = NdjsonIndex(folder, f"{self._folder_of(folder.path)}#{self._opened}")
+            index = self._read(folder, f"{self._folder_of(folder.path)}#{self._opened}")
         self._indexes[folder.path] = index
         return index
+
+    def _read(self, folder: Folder, name: str) -> NdjsonIndex:
+        try:
+            return NdjsonIndex(folder, name)
+        except ConfigurationError as error:
+            now = read_manifest(self._store, folder.path)
+            if folder.written and (now is None or not folder.still_is(Folder(self._store, folder.path, *now))):
+                raise Unavailable(
+                    f"another feed wrote to {folder.path!r} in {self._store.bucket!r} while it was read"
+                ) from error
+            raise
 
     def serving(self) -> str | None:
         """The generation that `serving.json` names. Raises `ConfigurationError`, `Unavailable`."""

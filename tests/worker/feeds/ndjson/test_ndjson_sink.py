@@ -4,6 +4,7 @@ import pytest
 
 from tasks.errors import ConfigurationError, Unavailable
 from tasks.feeding.ports import Index
+from tasks.ports import Fetched
 from tests.worker.feeds.ndjson.ndjson_feeds import BUCKET, GENERATION, FailingStore, manifest, names, put, read, sink
 from worker.feeds.ndjson.index import NdjsonIndex
 from worker.feeds.ndjson.replay import documents
@@ -90,6 +91,34 @@ def test_what_somebody_put_beside_the_files_stays(store: MemoryStore) -> None:
     assert names(store, f"photos/{GENERATION}/") == sorted(theirs)
     # Their folder is not taken for an index.
     assert {found.key for found in sink(store).open(GENERATION).listed()} == {"b.jpg"}
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_files_that_go_while_they_are_read_are_no_damage(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    made = sink(store)
+    first = made.open(GENERATION)
+    first.deliver([put("a.jpg")])
+    made.serve(first)
+    fetch = store.fetch
+
+    def fetched(key: str) -> Fetched:
+        monkeypatch.undo()
+        if replaced:
+            made.serve(made.open(GENERATION, anew=True))
+        else:
+            first.deliver([put("b.jpg")])
+            first.commit()
+            store.delete(key, if_match=fetch(key).stat.etag)
+        return fetch(key)
+
+    monkeypatch.setattr(store, "fetch", fetched)
+    other = sink(store)
+    with pytest.raises(Unavailable, match="another feed wrote to"):
+        other.open(GENERATION)
+    if replaced:
+        assert not list(other.open(GENERATION).listed())
 
 
 def test_libraries_do_not_meet(store: MemoryStore) -> None:
