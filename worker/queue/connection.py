@@ -41,6 +41,9 @@ def connect(settings: Settings) -> Redis:
         decode_responses=True,
         # No hidden retries: they would count a failure twice, and wait three times as long for a frozen Redis.
         retry=Retry(NoBackoff(), 0),
+        # Nor is it tried again after these, but the connection is closed: after a failover the address is another
+        # server's, and the old one, a replica now, keeps its connections.
+        retry_on_error=[exceptions.ReadOnlyError],
         **{name: options[name] for name in names},
     )
 
