@@ -98,9 +98,9 @@ class Index(Protocol):
         """Write and remove documents, each key at most once. Whatever passes by itself is tried again inside.
 
         Raises:
-            Unavailable: the engine is down, overloaded or slow, for longer than retries help. Some may have been done;
-                deliver all of them again.
-            ConfigurationError: the engine refuses all of them: credentials, a read-only index, a full disk.
+            Unavailable: the engine is down, overloaded, slow or out of disk space, for longer than retries help. Some
+                may have been done; deliver all of them again.
+            ConfigurationError: the engine refuses all of them: credentials, a read-only index.
         """
 
     def listed(self) -> Iterator[Indexed]:

@@ -94,6 +94,9 @@ def _put(plan: Plan, put: Put, there: Present | None) -> None:
     try:
         body, vector = packed(document)
         _fits(plan, document, vector)
+    except UnicodeEncodeError as error:
+        plan.dead.append(Dead(Refused(document.key, "text", f"it has text that is not UTF-8: {error}")))
+        return
     except ValueError as error:
         plan.dead.append(Dead(Refused(document.key, "embedding", str(error))))
         return

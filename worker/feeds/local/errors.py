@@ -30,7 +30,7 @@ def database(path: Path) -> Iterator[None]:
                 f"{path} is damaged ({error}): run `stockmeta feed local LIBRARY --full`, which makes it anew"
             ) from error
         if name in _REFUSED:
-            raise ConfigurationError(f"{path} cannot be opened for what has to be done ({error})") from error
+            raise _unwritable(path, error) from error
         raise Unavailable(f"{path}: {error}") from error
 
 
@@ -78,13 +78,18 @@ def engine(path: Path) -> Iterator[None]:
     except StockmetaError:
         raise
     except Exception as error:
-        if "PermissionDenied" in str(error):
-            raise ConfigurationError(
-                f"{path} may not be written to, and who searches needs to lock files there, too ({error})"
-            ) from error
+        if any(kind in str(error) for kind in ("PermissionDenied", "ReadOnlyFilesystem")):
+            raise _unwritable(path, error) from error
         raise Unavailable(f"{path}: {error}") from error
     except BaseException as error:
         # What pyo3 makes of a panic in Rust derives from BaseException, and has no name to import.
         if type(error).__name__ != "PanicException":
             raise
         raise Unavailable(f"{path}: {error}") from error
+
+
+def _unwritable(path: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} cannot be opened ({error}): who searches needs to be allowed to write to the folder, too, "
+        "since SQLite and tantivy lock files there; or copy the folder to where that is so"
+    )

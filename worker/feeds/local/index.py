@@ -13,6 +13,9 @@ from worker.feeds.local.vectors import FEW, Vectors
 
 _PAGE = 1000
 
+_UNCOMMITTED = 50_000
+"""Documents after which a text that catches up is committed: a minute of work, if it is killed then."""
+
 _REMEMBERED = 24 * 3600.0
 """Seconds for which the version of a removed document is kept: longer than any change can be on its way."""
 
@@ -105,10 +108,13 @@ class LocalIndex:
             self._bring_in()
 
     def _bring_in(self) -> None:
-        last = self._text.sequence
+        last, written = self._text.sequence, 0
         while rows := self._rows.changed(last, _PAGE):
             self._text.write(rows)
-            last = rows[-1].sequence
+            last, written = rows[-1].sequence, written + len(rows)
+            if written >= _UNCOMMITTED:
+                self._text.commit(last)
+                written = 0
         self._text.commit(self._rows.sequence)
 
     def _forget(self) -> None:

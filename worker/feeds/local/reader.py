@@ -82,7 +82,8 @@ class Reader:
     def search(self, query: tantivy.Query, limit: int) -> list[tuple[int, float]]:
         """The best rows and their scores."""
         with errors.engine(self._folder):
-            hits = self.searcher.search(query, limit, count=False).hits
+            # tantivy makes room for as many as are asked for.
+            hits = self.searcher.search(query, max(1, min(limit, self.searcher.num_docs)), count=False).hits
             rows = self.searcher.fast_field_values("row", [address for _, address in hits])
         return [(int(row or 0), float(score)) for row, (score, _) in zip(rows, hits, strict=True)]
 

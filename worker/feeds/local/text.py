@@ -1,7 +1,8 @@
 """The words of an index in tantivy, as its writer keeps them: made from the rows, at any time anew."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import tantivy
@@ -73,31 +74,20 @@ class Text:
 
     def write(self, rows: Sequence[Changed]) -> None:
         """Bring in what changed, in the order of the changes; durable and visible with `commit`."""
-        with errors.engine(self.folder):
-            try:
-                writer = self._writing()
-                for each in rows:
-                    writer.delete_documents_by_term("row", each.row)
-                    if each.body is not None:
-                        with errors.contents(self.folder.parent):
-                            source = unpacked(each.body, None)
-                        writer.add_document(terms.document(each.row, source))
-            except BaseException:
-                self._writer = None
-                raise
+        with errors.engine(self.folder), self._one_that_works():
+            for each in rows:
+                self._writing().delete_documents_by_term("row", each.row)
+                if each.body is not None:
+                    with errors.contents(self.folder.parent):
+                        source = unpacked(each.body, None)
+                    self._writing().add_document(terms.document(each.row, source))
 
     def commit(self, sequence: int) -> None:
         """Make durable and visible what was written, which is all up to a change."""
-        with errors.engine(self.folder):
-            try:
-                writer = self._writing()
-                writer.delete_documents_by_term("row", terms.STATE)
-                writer.add_document(terms.state(sequence, FORMAT))
-                writer.commit()
-            except BaseException:
-                # After an error a writer takes nothing more; the next one begins at what was committed.
-                self._writer = None
-                raise
+        with errors.engine(self.folder), self._one_that_works():
+            self._writing().delete_documents_by_term("row", terms.STATE)
+            self._writing().add_document(terms.state(sequence, FORMAT))
+            self._writing().commit()
         self.sequence = sequence
 
     def close(self) -> None:
@@ -118,6 +108,16 @@ class Text:
     def _count(self) -> int:
         searcher = self._index.searcher()
         return searcher.num_docs - 1 if searcher.num_docs else 0
+
+    @contextmanager
+    def _one_that_works(self) -> Iterator[None]:
+        # After an error a writer takes nothing more; the next one begins at what was committed. It can only begin once
+        # this one is gone, so no variable has it: an error that somebody keeps would keep the variables, too.
+        try:
+            yield
+        except BaseException:
+            self._writer = None
+            raise
 
     def _writing(self) -> tantivy.IndexWriter:
         if self._writer is None:

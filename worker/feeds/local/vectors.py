@@ -20,6 +20,9 @@ _SHARE = 10
 
 _PAGE = 1000
 
+_UNSAVED = 100_000
+"""Vectors after which a graph that catches up is written: a minute or two of work, if it is killed then."""
+
 
 class Vectors:
     """The writer's side. One for a folder.
@@ -64,7 +67,7 @@ class Vectors:
         elif self._graph is None and waiting <= enough:
             return
         self._add(int(dimensions))
-        if waiting > enough:
+        if waiting > enough and self.sequence != self._added:
             self._save()
 
     def close(self) -> None:
@@ -84,10 +87,14 @@ class Vectors:
     def _add(self, dimensions: int) -> None:
         if self._graph is None:
             self._load(dimensions)
-        with errors.engine(self._folder):
-            while rows := self._rows.changed(self._added, _PAGE):
+        unsaved = 0
+        while rows := self._rows.changed(self._added, _PAGE):
+            with errors.engine(self._folder):
                 self._bring_in(rows)
-                self._added = rows[-1].sequence
+            self._added, unsaved = rows[-1].sequence, unsaved + len(rows)
+            if unsaved >= _UNSAVED:
+                self._save()
+                unsaved = 0
 
     def _bring_in(self, rows: Sequence[Changed]) -> None:
         there = self._graph.contains(np.array([each.row for each in rows], dtype=np.uint64))

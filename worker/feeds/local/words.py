@@ -90,7 +90,7 @@ class Words:
 
     def tokens(self, text: str) -> list[str]:
         """The terms of a text."""
-        found: list[str] = self._analyzer.analyze(spaced(text))
+        found: list[str] = self._analyzer.analyze(spaced(_writable(text)))
         return found
 
     def reasons(self, asked: Understood, known: Known) -> tuple[str, ...]:
@@ -125,10 +125,13 @@ def only(schema: tantivy.Schema, query: Query, filters: Filters) -> Query:
 
 def filtering(schema: tantivy.Schema, filters: Filters) -> list[Query]:
     """What has to be true for some filters; nothing of it counts in a score."""
-    parts = [Query.term_query(schema, "facets", facet, index_option="basic") for facet in terms.asked(filters)]
+    facets = terms.asked(filters)
+    if any(_writable(each) != each for each in (*facets, filters.prefix)):
+        return [Query.empty_query()]
+    parts = [Query.term_query(schema, "facets", facet, index_option="basic") for facet in facets]
     if filters.prefix:
-        # A dot of a regular expression is no end of line, and keys may have some.
-        parts.append(Query.regex_query(schema, "key", f"{_escaped(filters.prefix)}(.|\n)*"))
+        # No letter may differ. A regular expression would take less than the 1,024 bytes that a key may have.
+        parts.append(Query.fuzzy_term_query(schema, "key", filters.prefix, 0, False, prefix=True))
     return [Query.const_score_query(part, 0.0) for part in parts]
 
 
@@ -182,5 +185,6 @@ def _label(term: Term, language: str) -> str:
     return term.labels.get(language) or term.labels.get("en") or next(iter(term.labels.values()), term.concept or "")
 
 
-def _escaped(text: str) -> str:
-    return "".join(f"\\{each}" if each in "\\.+*?()|[]{}^$" else each for each in text)
+def _writable(text: str) -> str:
+    """What of a text is UTF-8; a terminal may give bytes that are not, and no document has them."""
+    return text.encode("utf-8", "replace").decode()

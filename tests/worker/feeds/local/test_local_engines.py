@@ -1,15 +1,18 @@
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import tantivy
 
 from tasks.errors import ConfigurationError, Unavailable
+from tasks.feeding.document import Document
 from tasks.feeding.ports import Put, Remove
 from tests.worker.feeds.local.made import GENERATION, Contents, contents, document
-from worker.feeds.local import errors
+from worker.feeds.local import errors, terms
 from worker.feeds.local.index import LocalIndex
+from worker.feeds.local.rows import Changed
 from worker.feeds.local.text import Text
 from worker.feeds.local.vectors import Vectors
 
@@ -148,6 +151,59 @@ def test_a_commit_that_failed_is_made_up_for_by_the_next(index: LocalIndex, monk
     assert contents(index.folder).words == {"a", "b", *KEYS}
 
 
+def test_an_error_that_is_kept_does_not_keep_the_text_locked(
+    index: LocalIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.deliver([Put(document("a"))])
+    kept = []
+    for name in ("document", "state"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"worker.feeds.local.terms.{name}", lambda *_: [][0])
+            try:
+                index.commit()
+            except Unavailable as error:
+                kept.append(error)
+    assert len(kept) == 2
+    index.commit()
+    assert contents(index.folder).words == {"a", *KEYS}
+
+
+def test_what_catches_up_goes_on_where_it_was_killed(index: LocalIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.close()
+    shutil.rmtree(index.folder / "text")
+    vectors(index.folder).unlink()
+    monkeypatch.setattr("worker.feeds.local.index._PAGE", 4)
+    monkeypatch.setattr("worker.feeds.local.index._UNCOMMITTED", 10)
+    monkeypatch.setattr("worker.feeds.local.vectors._PAGE", 4)
+    monkeypatch.setattr("worker.feeds.local.vectors._UNSAVED", 10)
+    original, brought_in = terms.document, Vectors._bring_in
+
+    def killed(row: int, source: Document) -> tantivy.Document:
+        if source.key == "k25":
+            raise KeyboardInterrupt
+        return original(row, source)
+
+    def killed_too(self: Vectors, rows: Sequence[Changed]) -> None:
+        if rows[-1].sequence > 25:
+            raise KeyboardInterrupt
+        brought_in(self, rows)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("worker.feeds.local.terms.document", killed)
+        with pytest.raises(KeyboardInterrupt):
+            opened(index.folder)
+    again = opened(index.folder)
+    assert contents(index.folder).words == set(KEYS)
+    with monkeypatch.context() as patched:
+        patched.setattr(Vectors, "_bring_in", killed_too)
+        with pytest.raises(KeyboardInterrupt):
+            again.commit()
+    again.abandon()
+    assert vectors(index.folder).name == "vectors-24.usearch"
+    opened(index.folder).close()
+    assert contents(index.folder) == EXPECTED
+
+
 def test_a_file_of_vectors_that_failed_is_made_up_for_by_the_next(
     index: LocalIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +242,7 @@ def test_a_delivery_that_fails_is_undone_and_those_before_stay(index: LocalIndex
     ("statement", "kind", "words"),
     [
         ("SELECT * FROM nowhere", ConfigurationError, "--full"),
-        ("ATTACH '/nonexistent/folder/file' AS other", ConfigurationError, "cannot be opened"),
+        ("ATTACH '/nonexistent/folder/file' AS other", ConfigurationError, "needs to be allowed to write"),
         ("BEGIN; PRAGMA max_page_count = 1; INSERT INTO t VALUES (zeroblob(1000000))", Unavailable, "full"),
     ],
 )
@@ -212,8 +268,9 @@ def test_errors_of_engines_are_ours_and_bugs_of_ours_are_not(tmp_path: Path) -> 
     for error in (ValueError("x"), RuntimeError("x"), panic("x")):
         with pytest.raises(Unavailable, match="x"), errors.engine(tmp_path):
             raise error
-    with pytest.raises(ConfigurationError, match="lock files"), errors.engine(tmp_path):
-        raise ValueError("Failed to acquire Lockfile: IoError(Os { code: 13, kind: PermissionDenied })")
+    for kind in ("PermissionDenied", "ReadOnlyFilesystem"):
+        with pytest.raises(ConfigurationError, match="lock files"), errors.engine(tmp_path):
+            raise ValueError(f"Failed to acquire Lockfile: IoError(Os {{ code: 13, kind: {kind} }})")
     with pytest.raises(KeyboardInterrupt), errors.engine(tmp_path):
         raise KeyboardInterrupt
     with pytest.raises(ConfigurationError), errors.engine(tmp_path):

@@ -168,10 +168,40 @@ def test_the_syntax_of_engines_is_only_text(library: Library, text: str) -> None
     assert library.words(text) == []
 
 
-@pytest.mark.parametrize("prefix", ["a.b/", "a(b)[c]{d}^$|*+?/", "강/", "new\nline/", "a\\b", "x" * 900])
+@pytest.mark.parametrize("prefix", ["a.b/", "a(b)[c]{d}^$|*+?/", "강/", "new\nline/", "a\\b", "x" * 1023, "강" * 341])
 def test_a_prefix_is_only_text(library: Library, prefix: str) -> None:
     library.put(document(f"{prefix}1"), document("other"), document(f"z{prefix}"))
     assert library.nearest(vector(0), prefix=prefix) == [f"{prefix}1"]
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=4), max_size=8), st.integers(1, 3))
+@settings(max_examples=10)
+def test_keys_of_every_sort_are_found_by_what_they_begin_with(shared: Library, keys: list[str], length: int) -> None:
+    # "a" is in the index already.
+    there = {"a", *keys}
+    shared.index.deliver([Put(document(key, tag="odd"), forced=True) for key in there])
+    shared.index.commit()
+    for prefix in {key[:length] for key in there}:
+        assert set(shared.nearest(vector(0), 100, prefix=prefix)) == {key for key in there if key.startswith(prefix)}
+    shared.index.deliver([Remove(key, shared.index.indexed([key])[key].version + 1) for key in there - {"a"}])
+    shared.index.deliver([Put(document("a", keywords=(word(1, "dog"),)), forced=True)])
+    shared.index.commit()
+
+
+def test_bytes_that_are_no_text_find_nothing(library: Library) -> None:
+    library.put(document("a", title="dog"))
+    broken = b"dog\xff".decode(errors="surrogateescape")
+    assert library.words(broken, "dog") == ["a"]
+    for filters in (Filters(prefix=broken), Filters(colors=(broken,))):
+        assert library.words("dog", filters=filters) == []
+        assert library.keys(library.searcher.by_vector(vector(0), filters, 10)) == []
+
+
+def test_more_hits_may_be_wanted_than_there_are(library: Library) -> None:
+    library.put(document("a", title="dog"), document("b", seed=3))
+    assert library.words("dog", limit=10**12) == ["a"]
+    assert library.nearest(vector(0), limit=10**12) == ["a", "b"]
+    assert library.nearest(vector(0), limit=10**12, prefix="b") == ["b"]
 
 
 def picture(number: int) -> Document:

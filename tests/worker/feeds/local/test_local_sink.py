@@ -106,6 +106,15 @@ def test_a_document_whose_vector_does_not_fit_is_refused_alone(sink: LocalSink) 
         assert connection.execute("SELECT key, kind FROM dead_letters").fetchall() == []
 
 
+def test_a_key_that_is_no_text_is_refused_as_such(sink: LocalSink) -> None:
+    key = b"caf\xe9.jpg".decode(errors="surrogateescape")
+    index = sink.open(GENERATION)
+    [refused] = index.deliver([Put(document(key))]).refused
+    assert (refused.key, refused.kind) == (key, "text")
+    assert index.deliver([Remove(key, 1)]) == Delivered()
+    assert index.indexed([key]) == {}
+
+
 def test_versions_of_what_was_removed_are_kept_for_a_day(sink: LocalSink, monkeypatch: pytest.MonkeyPatch) -> None:
     index = sink.open(GENERATION)
     index.deliver([Put(document("a")), Put(document("b"))])
