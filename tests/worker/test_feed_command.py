@@ -200,6 +200,7 @@ def test_what_an_index_refuses_is_said(run: Run, library: Library) -> None:
 def test_without_its_client_opensearch_is_pointed_to(
     run: Run, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delitem(sys.modules, "worker.feeds.opensearch.wire", raising=False)
     monkeypatch.setitem(sys.modules, "opensearchpy", None)
     result = run("opensearch", library.path)
     assert result.status == 2
