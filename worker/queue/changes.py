@@ -77,6 +77,8 @@ class RedisChangeStream:
         self._idle, self._forget = idle, forget
         self._epoch = ""
         self._cursor, self._claim_at = START, 0.0
+        # Given, and not reported as done: what waits for a commit for long is not given again.
+        self._in_hand: set[str] = set()
         self._read, self._missed = client.register_script(READ), client.register_script(MISSED)
         self._caught_up, self._backlog = client.register_script(CAUGHT_UP), client.register_script(BACKLOG)
 
@@ -107,8 +109,9 @@ class RedisChangeStream:
         until = time.monotonic() + wait
         while True:
             last, entries = self._take(most)
-            found = self._parsed(entries)
+            found = [one for one in self._parsed(entries) if one.id not in self._in_hand]
             if found:
+                self._in_hand.update(one.id for one in found)
                 return found
             if self._cursor != START:
                 # Not all that may be claimed was looked at.
@@ -122,6 +125,7 @@ class RedisChangeStream:
     def done(self, announced: Sequence[Announced]) -> None:
         """See `tasks.feeding.changes.ChangeStream`. Raises `Unavailable`; some may count as done then."""
         self._acknowledge([one.id for one in announced])
+        self._in_hand.difference_update(one.id for one in announced)
 
     def backlog(self) -> Backlog:
         """See `tasks.feeding.changes.ChangeStream`. Raises as `missed` does."""

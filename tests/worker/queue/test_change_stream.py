@@ -123,12 +123,34 @@ def test_what_a_dead_reader_had_goes_to_another_after_a_while(
     assert stream.missed() is None
 
 
-def test_a_readers_own_comes_again_if_it_never_says_done(client: Redis, announcer: RedisAnnouncer) -> None:
-    reader = RedisChangeStream(client, NAME, idle=0.3)
+def test_what_waits_for_a_commit_for_long_is_not_given_again(client: Redis, announcer: RedisAnnouncer) -> None:
+    reader = RedisChangeStream(client, NAME, idle=0.1)
+    reader.missed()
+    announcer.announce(changes("a", "b"))
+    taken = reader.read(10, 0)
+    assert keys(taken) == ["a", "b"]
+    assert reader.read(10, 0.5) == []
+    announcer.announce(changes("c"))
+    assert keys(reader.read(10, 5)) == ["c"]
+    reader.done(taken)
+    heir = RedisChangeStream(client, NAME, idle=0.1)
+    assert keys(heir.read(10, 5)) == ["c"]
+
+
+def test_what_was_taken_and_never_given_comes_again(
+    client: Redis, announcer: RedisAnnouncer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = RedisChangeStream(client, NAME, idle=0.1)
     reader.missed()
     announcer.announce(changes("a"))
-    assert keys(reader.read(10, 0)) == ["a"]
-    assert reader.read(10, 0) == []
+    with monkeypatch.context() as patched:
+
+        def lost(*_: object) -> None:
+            raise Unavailable("the answer was lost")
+
+        patched.setattr(RedisChangeStream, "_parsed", lost)
+        with pytest.raises(Unavailable):
+            reader.read(10, 0)
     assert keys(reader.read(10, 5)) == ["a"]
 
 
