@@ -23,6 +23,8 @@ SYNONYM = 0.7
 """How much a concept counts of which an ambiguous word is a synonym, beside one that is called so."""
 BENEATH = 0.5
 """How much a kind of what was asked for counts: a picture with the keyword beagle, by one who asked for dogs."""
+DOING = frozenset({"activity", "event", "person", "sport"})
+"""Facets whose names tell what is seen: who eats pizza has a pizza. A hot dog is no dog."""
 MOST_BENEATH = 100
 """Concepts beneath one that are searched as well: those that buyers type most often."""
 
@@ -106,12 +108,22 @@ class Understanding:
         return Understood(text, language, tuple(phrases), tuple(dict.fromkeys(rest)), only_names and bool(phrases))
 
     def widened(self, phrase: Phrase) -> Mapping[str, float]:
-        """Ids of what a phrase means, and of the kinds of it with less weight."""
+        """Ids of what a phrase means, and with less weight of the kinds of it and of the things in what is done."""
         found = {concept.id: weight for concept, weight in phrase.concepts}
+        for thing, weight in self._things(phrase):
+            found[thing.id] = max(found.get(thing.id, 0), BENEATH * weight)
         for concept, weight in phrase.concepts:
             for below in self._beneath(concept.id):
                 found[below] = max(found.get(below, 0), BENEATH * weight)
         return found
+
+    def _things(self, phrase: Phrase) -> Iterator[tuple[Concept, float]]:
+        """What the words of a name mean by themselves, where it names something that is done."""
+        parts = phrase.text.split()
+        if len(parts) > 1 and any(concept.facet in DOING for concept, _ in phrase.concepts):
+            for part in parts:
+                if part not in english.STOP and (concepts := self._named(part)):
+                    yield from self._weighted(part, concepts)
 
     def names(self, phrase: Phrase) -> tuple[str, ...]:
         """What a phrase is called, and in every language what it means with the most right."""

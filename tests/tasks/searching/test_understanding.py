@@ -120,6 +120,25 @@ def test_what_lies_beneath_is_asked_for_with_less_weight(understanding: Understa
     assert vocabulary.by_name["animal"].id not in query.concepts
 
 
+@pytest.mark.parametrize(
+    ("text", "things", "other"),
+    [("eating pizza", {"pizza"}, "hot dog"), ("dog walking", {"dog"}, "cat"), ("피자 먹기", {"pizza"}, "hot dog")],
+)
+def test_what_is_done_has_things_in_it(understanding: Understanding, text: str, things: set[str], other: str) -> None:
+    vocabulary = files.shipped()
+    understood = understanding.understand(text)
+    query = Parts.of(understood, understanding).query(understood)
+    for thing in things:
+        assert query.concepts[vocabulary.by_name[thing].id] == BENEATH
+    assert vocabulary.by_name[other].id not in query.concepts
+
+
+def test_a_hot_dog_has_no_dog_in_it(understanding: Understanding) -> None:
+    understood = understanding.understand("hot dog")
+    query = Parts.of(understood, understanding).query(understood)
+    assert files.shipped().by_name["dog"].id not in query.concepts
+
+
 def test_twins_in_two_languages_ask_for_the_same(understanding: Understanding) -> None:
     english, korean = understanding.understand("dog beach"), understanding.understand("개와 해변에서")
     queries = [Parts.of(each, understanding).query(each) for each in (english, korean)]
