@@ -139,8 +139,8 @@ def open_sink(
 def change_stream(
     settings: Settings, library: Library, target: Target, sink: Sink
 ) -> Iterator[RedisChangeStream | None]:
-    """The changes that workers announce; `None` where no broker is configured. Raises `ConfigurationError`."""
-    if settings.broker_url is None:
+    """The changes that workers announce; `None` where they announce none. Raises `ConfigurationError`."""
+    if settings.broker_url is None or not settings.changes_kept:
         yield None
         return
     name = reader_name(settings, library, target, sink)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import ConfigurationError
-from worker.feeding import Target, open_sink, reader_name
+from worker.feeding import Target, change_stream, open_sink, reader_name
 from worker.feeding_places import folder_id
 from worker.library import open_library
 from worker.settings import Settings
@@ -64,3 +64,14 @@ def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="cannot be written"):
         folder_id(tmp_path / "file" / "index")
+
+
+@pytest.mark.parametrize("without", [{"broker_url": None}, {"changes_kept": 0}])
+def test_where_workers_announce_nothing_there_is_no_stream(without: dict[str, object], photos: Path) -> None:
+    given = {"broker_url": "redis://127.0.0.1:1/0"} | without
+    settings = Settings(library=str(photos), cache_dir=photos.parent / "cache", **given)
+    library, target = open_library(settings), Target("local")
+    sink = open_sink(settings, library, target)
+    with change_stream(settings, library, target, sink) as stream:
+        assert stream is None
+    sink.close()

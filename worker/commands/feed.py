@@ -149,7 +149,8 @@ def _follow(settings: Settings, options: Options) -> int:
         change_stream(settings, library, options.target, wired.sink) as stream,
     ):
         if stream is None:
-            logger.warning("no broker is configured: what changes is found by comparing with the listing alone")
+            why = "STOCKMETA_CHANGES_KEPT is 0" if settings.broker_url else "no broker is configured"
+            logger.warning("%s: what changes is found by comparing with the listing alone", why)
         _serve(settings, library, options, wired, stream, stop)
     logger.info("stopped")
     return 0
