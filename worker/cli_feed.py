@@ -26,7 +26,9 @@ Full = Annotated[
 Follow = Annotated[bool, typer.Option("--follow", help="Go on: deliver what changes, until SIGTERM or Ctrl-C.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Print each difference, put it right, compare again.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only compare.")]
-Generation = Annotated[str | None, typer.Option(help="Feed this one, or `filling`; default: the one that serves.", metavar="G")]
+Generation = Annotated[
+    str | None, typer.Option(help="Feed this one, or `filling`; default: the one that serves.", metavar="G")
+]
 MaxRemoved = Annotated[
     float,
     typer.Option(
