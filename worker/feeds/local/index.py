@@ -16,9 +16,6 @@ _PAGE = 1000
 _UNCOMMITTED = 50_000
 """Documents after which a text that catches up is committed: a minute of work, if it is killed then."""
 
-_REMEMBERED = 24 * 3600.0
-"""Seconds for which the version of a removed document is kept: longer than any change can be on its way."""
-
 
 class LocalIndex:
     """An index in a folder, which no other process writes to.
@@ -122,4 +119,4 @@ class LocalIndex:
         has = (
             self._text.sequence if self._vectors.sequence is None else min(self._text.sequence, self._vectors.sequence)
         )
-        self._rows.forget(time.time() - _REMEMBERED, has)
+        self._rows.forget(time.time() - schema.REMEMBERED, has)

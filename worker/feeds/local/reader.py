@@ -1,5 +1,6 @@
 """An index as a search reads it, beside whoever writes to it: it sees all that was committed."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -48,6 +49,7 @@ class Reader:
                 )
             self.model: str | None = meta.get("model")
             self._nearest: Nearest | None = None
+            self._refreshed = 0.0
             self._open_text()
         except BaseException:
             self._connection.close()
@@ -60,7 +62,9 @@ class Reader:
         self.model = meta.get("model")
         if meta.get("dimensions") is None:
             return
-        if self._nearest is None:
+        before, self._refreshed = self._refreshed, time.time()
+        # Who has not looked for so long may have missed removals that are forgotten by now.
+        if self._nearest is None or self._refreshed - before > schema.REMEMBERED / 2:
             self._nearest = Nearest(self._folder, int(meta["dimensions"]))
         saved = Saved.parse(meta.get("vectors"))
         if saved is not None and not (self._folder / saved.name).exists():

@@ -8,6 +8,9 @@ FORMAT = 1
 
 NAME = "documents.sqlite"
 
+REMEMBERED = 24 * 3600.0
+"""Seconds for which the version of a removed document is kept: longer than any change can be on its way."""
+
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 -- A row keeps its number through all changes of a document, and no number is ever used again.

@@ -43,7 +43,8 @@ class LocalSink:
         """
         self._claim()
         name = None if anew else self._present(generation)
-        if anew:
+        serving = self._serving()
+        if anew or (serving is not None and serving.name == name):
             self._remove_abandoned(generation)
         if name is None:
             name = self._folder.make(generation)

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -314,6 +315,17 @@ def test_a_search_sees_what_was_committed_and_not_what_is_gone(library: Library)
     library.index.commit()
     assert library.nearest(vector(3), limit=1) == ["k3"]
     assert len(library.nearest(vector(3), limit=100)) == 40
+
+
+def test_who_has_not_searched_for_long_finds_what_is_there(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.put(*(document(f"k{i}", seed=0) for i in range(10)))
+    assert len(library.nearest(vector(0), limit=5)) == 5
+    library.index.deliver([Remove(f"k{i}", 2) for i in range(5)])
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 25 * 3600)
+    # What was removed is forgotten now, and nothing says any more that it was.
+    library.index.commit()
+    assert sorted(library.nearest(vector(0), limit=5)) == [f"k{i}" for i in range(5, 10)]
 
 
 def test_a_search_follows_what_serves(library: Library) -> None:

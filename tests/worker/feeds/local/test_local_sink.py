@@ -202,13 +202,18 @@ def test_anew_begins_empty_beside_what_serves_and_replaces_it(folder: Path, sink
     assert sorted(each.name for each in folder.iterdir() if each.is_dir()) == [f"{GENERATION}-2"]
 
 
-def test_one_that_was_never_finished_goes_with_the_next(folder: Path, sink: LocalSink) -> None:
+@pytest.mark.parametrize("anew", [True, False])
+def test_one_that_was_never_finished_goes_with_the_next(folder: Path, sink: LocalSink, *, anew: bool) -> None:
     sink.serve(sink.open(GENERATION))
-    sink.open(GENERATION, anew=True)
+    unfinished = sink.open(GENERATION, anew=True)
+    unfinished.deliver([Put(document("unfinished"))])
+    assert sink.open(GENERATION).folder.name == GENERATION
+    assert unfinished.folder.exists()
     sink.close()
     again = LocalSink(folder, "b")
-    assert again.open(GENERATION, anew=True).folder.name == f"{GENERATION}-2"
-    assert sorted(each.name for each in folder.iterdir() if each.is_dir()) == [GENERATION, f"{GENERATION}-2"]
+    assert list(again.open(GENERATION, anew=anew).listed()) == []
+    there = [GENERATION, f"{GENERATION}-2"] if anew else [GENERATION]
+    assert sorted(each.name for each in folder.iterdir() if each.is_dir()) == there
     again.close()
 
 
