@@ -99,13 +99,14 @@ def lag(
         cpu = cpu_of(feed.pid) - cpu
         over.set()
         watcher.join()
-        memory = feed.memory_info().rss / (1 << 20)
+        used = feed.memory_info()
+        memory, of_files = used.rss / (1 << 20), used.shared / (1 << 20)
     lags = sorted(observed.lags)
     p50, p95 = (lags[int(part * (len(lags) - 1))] for part in (0.5, 0.95))
     return (
         f"  {sink:<11} {len(lags):,} documents, {len(observed.waiting)} never seen: p50 {p50:.2f} s, p95 {p95:.2f} s, "
         f"at most {lags[-1]:.2f} s; the feed took {1000 * cpu / len(lags):.1f} ms of processor time a document and has "
-        f"{memory:.0f} MiB (commits were up to {late:.2f} s late)"
+        f"{memory:.0f} MiB, {of_files:.0f} of them of files (commits were up to {late:.2f} s late)"
     )
 
 
