@@ -1,4 +1,4 @@
-"""How fast the embedded index is filled and searched, on synthetic documents. `docs/embedded-index.md` quotes the figures.
+"""How fast the embedded index is filled and searched, on synthetic documents: figures of `docs/embedded-index.md`.
 
 Documents are random, and the same for the same seed: 20 keywords of 5,000, the common ones often (Zipf), a title and a
 caption made of them, and a vector near one of 2,000 centres that lie in 48 dimensions, since real embeddings are not
