@@ -77,8 +77,10 @@ class Storm:
             assert run.wait(120) == 0, run.tail()
         finding = stage.settle(90)
         settled = index.settle(IDLE + 60)
+        # Before that it cannot be told to stop yet.
+        index.until_follows(self.feed)
         self.feed.process.terminate()
-        assert self.feed.wait(30) == 0
+        assert self.feed.wait(30) == 0, self.feed.tail()
         verified = index.run("--verify")
         assert (verified.status, verified.differences) == (0, []), verified
         index.examine()
