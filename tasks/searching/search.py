@@ -88,17 +88,30 @@ class Search:
         """The best hits. Raises `Unavailable`, and what loading the text encoder raises."""
         understood = self.understanding.understand(asked.text, asked.language)
         parts = Parts.of(understood, self.understanding)
-        depth = min(max(LEAST_DEPTH, OVERSAMPLED * asked.limit), max(MOST_DEPTH, asked.limit))
+        vectors = self._vectors(asked, understood)
+        most = max(MOST_DEPTH, asked.limit)
+        depth = min(max(LEAST_DEPTH, OVERSAMPLED * asked.limit), most)
+        while True:
+            lists = self._lists(understood, parts, vectors, asked.filters, depth)
+            documents = self.searcher.documents(list({one.id for ranked in lists.values() for one in ranked}))
+            hits = tuple(_Found(asked, parts, lists, documents).hits())
+            more = depth < most and any(len(ranked) >= depth for ranked in lists.values())
+            if len(hits) >= asked.limit or not more:
+                return Results(understood, hits, tuple(lists))
+            # So much has folded that the next ones are wanted, too.
+            depth = most
+
+    def _lists(
+        self, understood: Understood, parts: Parts, vectors: Mapping[str, Vector], filters: Filters, depth: int
+    ) -> dict[str, Sequence[Ranked]]:
         lists: dict[str, Sequence[Ranked]] = {}
         if parts:
-            lists["words"] = self.searcher.by_words(parts.query(understood), asked.filters, depth)
-        for name, vector in self._vectors(asked, understood).items():
-            if near := self.searcher.by_vector(vector, asked.filters, depth):
+            lists["words"] = self.searcher.by_words(parts.query(understood), filters, depth)
+        for name, vector in vectors.items():
+            if near := self.searcher.by_vector(vector, filters, depth):
                 # Without vectors, as in a cluster without the plugin, words have the whole say.
                 lists[name] = near
-        documents = self.searcher.documents(list({one.id for ranked in lists.values() for one in ranked}))
-        found = _Found(asked, parts, lists, documents)
-        return Results(understood, tuple(found.hits()), tuple(lists))
+        return lists
 
     def _vectors(self, asked: Asked, understood: Understood) -> dict[str, Vector]:
         vectors: dict[str, Vector] = {}

@@ -28,6 +28,8 @@ DOING = frozenset({"activity", "event", "person", "sport"})
 MOST_BENEATH = 100
 """Concepts beneath one that are searched as well: those that buyers type most often."""
 
+_MINUS = re.compile(r"(?:(?<=\s)|^)[-\N{MINUS SIGN}](?=[^\W\d_])")
+"""As search engines have it: what follows is not wanted. `-5` is a number."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
@@ -37,7 +39,7 @@ class Phrase:
 
     Attributes:
         text: as it was understood, in lower case.
-        concepts: the likeliest first, with how much each counts, above 0 up to 1.
+        concepts: the likeliest first, with how much each counts, above 0 up to 1; none of an unknown word not wanted.
         negated: "without" stood before it.
     """
 
@@ -93,7 +95,7 @@ class Understanding:
         phrases: list[Phrase] = []
         rest: list[str] = []
         negated, only_names = False, True
-        for part in self._parts(words(text)[:LONGEST]):
+        for part in self._parts(words(_MINUS.sub("without ", text))[:LONGEST]):
             only_names &= isinstance(part, Phrase)
             if isinstance(part, Phrase):
                 phrases.append(replace(part, negated=negated))
@@ -103,7 +105,10 @@ class Understanding:
             elif part in korean.WITHOUT:
                 phrases[-1:] = [replace(phrase, negated=True) for phrase in phrases[-1:]]
             elif part not in english.STOP and part not in korean.STOP:
-                rest.append(part)
+                if negated:
+                    phrases.append(Phrase(part, (), negated=True))
+                else:
+                    rest.append(part)
                 negated = False
         return Understood(text, language, tuple(phrases), tuple(dict.fromkeys(rest)), only_names and bool(phrases))
 

@@ -189,6 +189,17 @@ def test_the_limit_is_kept_and_more_is_asked_for() -> None:
     assert one.searcher.depths == [100, 600]
 
 
+def test_where_much_folds_the_limit_is_reached_all_the_same() -> None:
+    copies = [document(f"{n}.jpg", "c:dog", vector=(1, 0, 0, 0), phash="0f0f0f0f0f0f0f0f") for n in range(150)]
+    others = [document(f"other-{n}.jpg", "c:dog", vector=(0.9, 0, 0, 0.435)) for n in range(3)]
+    one = search([*copies, *others])
+    found = one.find(Asked("dog", limit=4))
+    assert len(found.hits) == 4
+    assert len(found.hits[0].duplicates) == 149
+    assert isinstance(one.searcher, MemorySearcher)
+    assert one.searcher.depths == [100, 1000]
+
+
 def test_a_keyword_of_a_persons_own_is_found_by_the_word() -> None:
     own = document("own.jpg", keywords=(Term(1, None, {"en": "golden hour"}, 1.0, "human"),), vector=(0, 0, 0, 1))
     (first, *_) = search([*PICTURES, own]).find(Asked("golden hour", words_only=True)).hits

@@ -81,7 +81,12 @@ def test_a_compound_is_taken_apart(understanding: Understanding) -> None:
     [
         ("beach without dogs", ["dogs"], [["beach"]]),
         ("강아지 없는 해변", ["강아지"], [["beach"]]),
-        ("without zorgblatt dogs", [], [["dog"]]),
+        ("without zorgblatt dogs", ["zorgblatt"], [["dog"]]),
+        ("beach -dogs", ["dogs"], [["beach"]]),
+        ("-강아지 해변", ["강아지"], [["beach"]]),
+        ("beach \N{MINUS SIGN}zorgblatt", ["zorgblatt"], [["beach"]]),
+        ("beach - dogs", [], [["beach"], ["dog"]]),
+        ("T-shirt", [], [["t-shirt"]]),
     ],
 )
 def test_what_is_not_wanted_is_not_searched_for(
@@ -90,6 +95,7 @@ def test_what_is_not_wanted_is_not_searched_for(
     found = understanding.understand(text)
     assert [phrase.text for phrase in found.negated] == left_out
     assert names(found) == wanted
+    assert found.rest == ()
 
 
 def test_of_an_ambiguous_name_what_is_called_so_counts_most(understanding: Understanding) -> None:
