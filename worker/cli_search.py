@@ -1,5 +1,6 @@
 """The command `stockmeta search`."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -124,11 +125,12 @@ def sorted_out(text: str | None, library: str | None, like: str | None) -> tuple
         text, library = library, text
     if not (text or "").strip() and like is None:
         raise ConfigurationError("there is nothing to search for: give a text, or --like IMAGE")
-    return (text or "").strip(), library
+    return (text or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip(), library
 
 
 def _is_place(argument: str) -> bool:
-    return argument.startswith("s3://") or Path(argument).is_dir()
+    # Unlike Path.is_dir, this takes a text that is too long for a path.
+    return argument.startswith("s3://") or os.path.isdir(argument)  # noqa: PTH112 - as said
 
 
 def register(app: typer.Typer) -> None:

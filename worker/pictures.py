@@ -31,7 +31,9 @@ def pictures(images: Sequence[Wanted], library: Library, settings: Settings) -> 
     """Each image's picture, made where hostile files do no harm; `None` for one that is not there as it was."""
     if not images:
         return
-    decoder = make_thumbnailer(settings, SIZE)
+    # No more processes than pictures: to stop one that has not yet started makes a noise.
+    processes = min(settings.decode_processes, len(images))
+    decoder = make_thumbnailer(settings.model_copy(update={"decode_processes": processes}), SIZE)
     waiting: deque[Future[Decoded] | None] = deque()
     try:
         for image in images:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def run(settings: Settings, place: Place, query: Query) -> int:
         console.say(f"{len(results.hits)} hits of {' and '.join(results.lists) or 'nothing'} in {seconds:.2f} s")
     _emit(results, query, searcher.generation)
     if not results.hits:
-        console.say("nothing was found" + ("" if query.filters == Filters() else "; less filters may find more"))
+        console.say("nothing was found" + ("" if query.filters == Filters() else "; fewer filters may find more"))
     if query.sheet is not None:
         _write_sheet(settings, library, results, query)
     return OK
@@ -88,7 +88,18 @@ def _find(settings: Settings, library: Library, searcher: Searcher, query: Query
     )
     results = search.find(asked)
     _say_what_is_amiss(results, asked, vocabulary)
+    if not results.hits and asked.filters.people is not None:
+        _say_if_people_are_unknown(search, asked)
     return results
+
+
+def _say_if_people_are_unknown(search: Search, asked: Asked) -> None:
+    found = search.find(replace(asked, filters=replace(asked.filters, people=None))).hits
+    if found and all(hit.document.people is None for hit in found):
+        console.say(
+            "whether there are people is not known of any image found without --people or --no-people: "
+            "the model that tagged them does not tell"
+        )
 
 
 def _say_what_is_amiss(results: Results, asked: Asked, vocabulary: Vocabulary) -> None:
@@ -98,6 +109,8 @@ def _say_what_is_amiss(results: Results, asked: Asked, vocabulary: Vocabulary) -
         console.say(
             "the index was made with another vocabulary: set STOCKMETA_VOCABULARY and STOCKMETA_POLICY as they were"
         )
+    if asked.text and not understood.wanted and not understood.rest:
+        _say_that_nothing_is_asked_for(understood, asked)
     if asked.words_only or understood.language == "en" or not asked.text:
         return
     if not understood.wanted:
@@ -106,6 +119,16 @@ def _say_what_is_amiss(results: Results, asked: Asked, vocabulary: Vocabulary) -
         )
     elif understood.rest:
         console.say(f"not in the vocabulary, so searched by words alone: {', '.join(understood.rest)}")
+
+
+def _say_that_nothing_is_asked_for(understood: Understood, asked: Asked) -> None:
+    if understood.negated:
+        names = ", ".join(phrase.text for phrase in understood.negated)
+        console.say(f"{names}: not wanted, and nothing else is asked for; say what to search for as well")
+    elif asked.words_only or understood.language != "en":
+        console.say(f"no word of {asked.text!r} says what to search for")
+    else:
+        console.say(f"no word of {asked.text!r} says what to search for: hits are a guess, by the text as a whole")
 
 
 def _vocabulary(settings: Settings, query: Query) -> Vocabulary:
@@ -126,7 +149,7 @@ def _emit(results: Results, query: Query, generation: str) -> None:
     answer = {
         "schema": "stockmeta-search/1",
         "text": query.text,
-        "like": query.like,
+        "like": None if query.like is None else query.like.encode("utf-8", "replace").decode(),
         "generation": generation,
         "understood": _understood(results.understood),
         "lists": results.lists,
@@ -158,7 +181,10 @@ def keywords(document: Document, language: str | None) -> list[str]:
 
 def told(understood: Understood) -> list[str]:
     """What a text was taken to mean, for people."""
-    lines = [f"{phrase.text}: {'not ' if phrase.negated else ''}{_concepts(phrase)}" for phrase in understood.phrases]
+    lines = [
+        f"{phrase.text}: {'not ' if phrase.negated else ''}{_concepts(phrase) or phrase.text}"
+        for phrase in understood.phrases
+    ]
     return lines + [f"{word}: not in the vocabulary" for word in understood.rest]
 
 

@@ -1,9 +1,10 @@
 """The direction of a picture that hits are to resemble: of one in the index, or of any file."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.errors import ConfigurationError
+from tasks.errors import ConfigurationError, Rejected
 from tasks.feeding.document import document_id
 from tasks.searching.ports import Searcher
 from tasks.searching.search import Vector
@@ -25,8 +26,7 @@ def find(given: str, searcher: Searcher, library: Library, settings: Settings) -
     Only another file needs the model.
 
     Raises:
-        ConfigurationError: it is none of these, or the document has no embedding.
-        Rejected: the file is no image that can be read.
+        ConfigurationError: it is none of these, the document has no embedding, or the file cannot be read as an image.
         Unavailable: the index does not answer.
     """
     keys = {document_id(library.source.bucket, key): key for key in _keys(given, library)}
@@ -34,9 +34,12 @@ def find(given: str, searcher: Searcher, library: Library, settings: Settings) -
         if document.embedding is None:
             raise ConfigurationError(f"--like {given}: the index has no embedding of {keys[id_]!r}")
         return Like(document.embedding.unpack(), id_)
-    if not Path(given).is_file():
+    if not os.path.isfile(given):  # noqa: PTH113 - Path's own fails where it is too long for a path
         raise ConfigurationError(f"--like {given}: no image in the index has that key, and there is no such file")
-    return Like(_encoded(Path(given), searcher, settings), None)
+    try:
+        return Like(_encoded(Path(given), searcher, settings), None)
+    except Rejected as error:
+        raise ConfigurationError(f"--like {given}: {error}") from error
 
 
 def _keys(given: str, library: Library) -> list[str]:
@@ -45,7 +48,7 @@ def _keys(given: str, library: Library) -> list[str]:
     if library.prefix and not given.startswith(library.prefix):
         keys.append(library.prefix + given)
     if isinstance(library.source, LocalStore):
-        path = Path(given).resolve()
+        path = Path(os.path.realpath(given))
         if path.is_relative_to(library.source.root.resolve()):
             keys.append(path.relative_to(library.source.root.resolve()).as_posix())
     return keys
@@ -55,7 +58,8 @@ def _encoded(path: Path, searcher: Searcher, settings: Settings) -> Vector:
     # Pillow's processes and the image side of the model: seconds that no other search needs.
     from worker.runtime import make_decoder, make_encoder
 
-    own = settings.model_copy(update={"model": searcher.model or settings.model})
+    # One process: to stop one that has not yet started makes a noise.
+    own = settings.model_copy(update={"model": searcher.model or settings.model, "decode_processes": 1})
     encoder = make_encoder(own)
     decoder = make_decoder(own, encoder, metadata=False)
     try:

@@ -167,7 +167,7 @@ def test_filters(run: Run, library: Path, options: list[str], found: list[str]) 
     status, out, error = run("dog", library, *options)
     assert status == 0
     assert keys(out) == found
-    assert ("nothing was found; less filters may find more" in error) == (not found)
+    assert ("nothing was found; fewer filters may find more" in error) == (not found)
 
 
 @pytest.mark.parametrize(
@@ -271,3 +271,38 @@ def test_another_vocabulary_is_told(run: Run, library: Path, tmp_path: Path, mon
     assert "the index was made with another vocabulary" in error
     assert keys(out), "the words stand in labels and titles all the same"
     assert "another vocabulary" not in run(library, "--like", "dog.jpg")[2]
+
+
+def test_why_nothing_is_known_of_people(run: Run, library: Path) -> None:
+    for option in ("--people", "--no-people"):
+        assert "whether there are people is not known of any image found" in run("dog", library, option)[2]
+    assert "not known" not in run("dog", library, "--prefix", "nowhere", "--people")[2]
+
+
+def test_a_text_that_asks_for_nothing_is_told(run: Run, library: Path) -> None:
+    assert "no word of 'the of' says what to search for: hits are a guess" in run("the of", library)[2]
+    status, out, error = run("\N{DOG FACE}", library, "--words-only")
+    assert (status, out) == (0, "")
+    assert "says what to search for" in error
+    assert "dog: not wanted, and nothing else is asked for" in run("no dog", library)[2]
+    assert "says what to search for" not in run(library, "--like", "dog.jpg")[2]
+
+
+def test_a_text_longer_than_a_path_may_be(run: Run, library: Path) -> None:
+    assert len(keys(run("dog " * 3000, library, "--words-only")[1])) == 2
+    status, _, error = run("--like", "x" * 5000, library)
+    assert status == 2
+    assert "no image in the index has that key, and there is no such file" in error
+
+
+def test_a_text_of_another_encoding(run: Run, library: Path, tmp_path: Path) -> None:
+    status, out, _ = run("caf\udce9 dog", library, "--json", "--sheet", tmp_path / "hits.html")
+    assert status == 0
+    assert hits(out)[0]["text"] == "caf\ufffd dog"
+
+
+def test_like_a_file_that_is_no_image_names_it(run: Run, library: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_text("no picture", encoding="utf-8")
+    status, out, error = run("--like", tmp_path / "notes.jpg", library)
+    assert (status, out) == (2, "")
+    assert f"--like {tmp_path / 'notes.jpg'}: unsupported_format" in error.replace("\n", "")
