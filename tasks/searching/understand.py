@@ -95,6 +95,7 @@ class Understanding:
         phrases: list[Phrase] = []
         rest: list[str] = []
         negated, only_names = False, True
+        before: Phrase | str | None = None
         for part in self._parts(words(_MINUS.sub("without ", text))[:LONGEST]):
             only_names &= isinstance(part, Phrase)
             if isinstance(part, Phrase):
@@ -103,6 +104,8 @@ class Understanding:
             elif part in english.WITHOUT:
                 negated = True
             elif part in korean.WITHOUT:
+                if rest and before == rest[-1]:
+                    phrases.append(Phrase(rest.pop(), ()))
                 phrases[-1:] = [replace(phrase, negated=True) for phrase in phrases[-1:]]
             elif part not in english.STOP and part not in korean.STOP:
                 if negated:
@@ -110,6 +113,7 @@ class Understanding:
                 else:
                     rest.append(part)
                 negated = False
+            before = part
         return Understood(text, language, tuple(phrases), tuple(dict.fromkeys(rest)), only_names and bool(phrases))
 
     def widened(self, phrase: Phrase) -> Mapping[str, float]:

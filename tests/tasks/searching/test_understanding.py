@@ -83,6 +83,7 @@ def test_a_compound_is_taken_apart(understanding: Understanding) -> None:
         ("강아지 없는 해변", ["강아지"], [["beach"]]),
         ("without zorgblatt dogs", ["zorgblatt"], [["dog"]]),
         ("beach -dogs", ["dogs"], [["beach"]]),
+        ("강아지 쾅쾅쾅 없는 해변", ["쾅쾅쾅"], [["puppy"], ["beach"]]),
         ("-강아지 해변", ["강아지"], [["beach"]]),
         ("beach \N{MINUS SIGN}zorgblatt", ["zorgblatt"], [["beach"]]),
         ("beach - dogs", [], [["beach"], ["dog"]]),
