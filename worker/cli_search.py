@@ -1,6 +1,7 @@
 """The command `stockmeta search`."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -83,6 +84,8 @@ def search(
       stockmeta search "red car" photos/ --color red --sheet hits.html
     """  # noqa: D301 - \b keeps the lines of the examples apart
     text, library = sorted_out(text, library, like)
+    if language is not None and not re.fullmatch("[a-z]{2,3}", language := language.lower()):
+        raise ConfigurationError(f"--language {language}: give its code of two letters, such as en or ko")
     settings = load_settings(library=library, output=output)
     # Not before: every other command would wait for it.
     from tasks.searching.ports import Filters

@@ -11,9 +11,12 @@ from taxonomy.concepts import TaxonomyError
 from taxonomy.rules import suggest
 from taxonomy.truth import folded
 
+FEW = 40
+"""Categories of a scheme that are all told to who names one that it has not."""
+
 
 def find_categories(names: Iterable[str], extra: Iterable[Path] = ()) -> tuple[tuple[str, str], ...]:
-    """Categories as `scheme:id`, or by a label that only one scheme has, as scheme and id.
+    """Categories as `scheme:id`, as `scheme:label`, or by a label that only one scheme has, as scheme and id.
 
     Raises:
         ConfigurationError: there is no such category, or several; says which there are.
@@ -32,9 +35,14 @@ def _category(name: str, schemes: tuple[Scheme, ...]) -> tuple[str, str]:
     scheme_name, colon, id_ = name.partition(":")
     known = {scheme.name: scheme for scheme in schemes}
     if colon and scheme_name in known:
-        if any(row.id == id_ for row in known[scheme_name].rows):
-            return scheme_name, id_
-        raise ConfigurationError(f"--category {name}: {scheme_name} has no category with the id {id_!r}")
+        rows = known[scheme_name].rows
+        for row in rows:
+            if row.id == id_ or folded(row.label) == folded(id_):
+                return scheme_name, row.id
+        which = f"; there are {', '.join(f'{row.id} {row.label}' for row in rows)}" if len(rows) <= FEW else ""
+        raise ConfigurationError(
+            f"--category {name}: {scheme_name} has no category with the id or label {id_!r}{which}"
+        )
     found = [(scheme.name, row.id) for scheme in schemes for row in scheme.rows if folded(row.label) == folded(name)]
     if len(found) == 1:
         return found[0]

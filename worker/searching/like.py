@@ -44,7 +44,7 @@ def find(given: str, searcher: Searcher, library: Library, settings: Settings) -
 
 def _keys(given: str, library: Library) -> list[str]:
     """Keys that may be meant."""
-    keys = [given]
+    keys = [given, given.removeprefix(f"s3://{library.source.bucket}/")]
     if library.prefix and not given.startswith(library.prefix):
         keys.append(library.prefix + given)
     if isinstance(library.source, LocalStore):

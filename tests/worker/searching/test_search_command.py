@@ -120,7 +120,7 @@ def test_korean_finds_the_same_and_shows_korean_keywords(
     run: Run, library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("STOCKMETA_VOCABULARY")
-    english, korean = run("dog", library), run("개를", library, "--language", "ko")
+    english, korean = run("dog", library), run("개를", library, "--language", "KO")
     assert keys(english[1]) == keys(korean[1])
     assert "개" in hits(korean[1])[0]["keywords"]
 
@@ -158,6 +158,7 @@ def test_like_nothing_there_is(run: Run, library: Path) -> None:
     [
         (["--orientation", "portrait"], ["a <b>dog.jpg"]),
         (["--category", "adobe:7"], ["dog.jpg"]),
+        (["--category", "adobe:food"], ["dog.jpg"]),
         (["--prefix", "be"], ["beach.jpg"]),
         (["--prefix", "dog", "--no-fold"], ["dog.jpg"]),
         (["--people"], []),
@@ -175,7 +176,9 @@ def test_filters(run: Run, library: Path, options: list[str], found: list[str]) 
     [
         (["--color", "bleu"], "no colour is called so; there are black"),
         (["--category", "Foood"], "no category is called so"),
-        (["--category", "adobe:99"], "adobe has no category with the id '99'"),
+        (["--category", "adobe:99"], "adobe has no category with the id or label '99'; there are 1 Animals, 2 "),
+        (["--category", "iptc:99"], "iptc has no category with the id or label '99'\n"),
+        (["--language", "English"], "--language english: give its code of two letters"),
         (["--category", "nature"], "several have that name; give one of"),
     ],
 )
