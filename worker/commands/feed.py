@@ -22,6 +22,7 @@ from worker.generations.found import require
 from worker.http import HttpServer, make_app
 from worker.library import Library
 from worker.logs import configure
+from worker.memory import one_heap
 from worker.metrics import Metrics
 from worker.probes import Pulse
 from worker.settings import Settings
@@ -140,6 +141,7 @@ def _told(report: Report, library: Library, options: Options) -> dict[str, objec
 
 def _follow(settings: Settings, options: Options) -> int:
     configure(settings.log_format, min(logging.INFO, logging.getLogger().level))
+    one_heap()
     # Of each try; the feed itself says once that it waits, and for how long it did.
     logging.getLogger("worker.feeds.opensearch.client").setLevel(logging.ERROR)
     settings, library = locate(settings, options.library)
