@@ -100,8 +100,7 @@ class LocalStore:
         path = self._target(key)
         with reporting(self.bucket, key, writing=True):
             # Not mkdir(parents=True), which is recursive and fails on the deepest keys that a path may have.
-            missing = list(takewhile(lambda folder: not folder.is_dir(), path.parents))
-            for folder in reversed(missing):
+            for folder in reversed(list(takewhile(lambda folder: not folder.is_dir(), path.parents))):
                 folder.mkdir(exist_ok=True)
             unfinished = path.with_name(f"{OWN}{uuid.uuid4().hex}")
             try:
