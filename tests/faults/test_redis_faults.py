@@ -12,7 +12,7 @@ from tasks.errors import Unavailable
 from tasks.messages import UPLOADS, TagMessage
 from tasks.records import ImageRef
 from tests.conftest import REPOSITORY
-from tests.faults.events import event, listening, post
+from tests.faults.store_events import event, listening, post
 from tests.faults.stage import Stage
 from tests.servers import free_ports
 
