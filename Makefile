@@ -24,11 +24,11 @@ demo: $(READY)  ## Tag ten photographs (or PHOTOS=folder) with a real queue and 
 	$(BIN)/stockmeta demo $(if $(PHOTOS),--photos '$(PHOTOS)')
 
 test: $(READY)  ## All tests: unit, then those that start real servers, processes and models
-	$(BIN)/python -m pytest -m 'not integration and not faults' -p tests.no_torch -n auto
+	$(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/faults -m 'not integration and not faults' -p tests.no_torch -n auto
 	$(BIN)/python -m pytest -m integration
 
 test-unit: $(READY)  ## The fast tests only
-	$(BIN)/python -m pytest -m 'not integration and not faults' -p tests.no_torch -n auto
+	$(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/faults -m 'not integration and not faults' -p tests.no_torch -n auto
 
 faults: $(READY)  ## Kill, freeze and fill real servers and workers, and look what became of every image (SEED=1)
 	FAULTS_SEED=$(SEED) $(BIN)/python -m pytest tests/faults -m faults --timeout=900
