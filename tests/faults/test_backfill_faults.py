@@ -18,10 +18,10 @@ from tasks.messages import BACKFILL, SUSPECTS, UPLOADS
 from tasks.records import ImageRef
 from tests.faults.asked import Asked
 from tests.faults.conftest import StageOn
-from tests.faults.store_events import SECRET, listening
 from tests.faults.photographs import photograph, photographs
 from tests.faults.processes import Program
 from tests.faults.stage import Oracle, Stage
+from tests.faults.store_events import SECRET, listening
 from tests.servers import free_ports, seaweed_server
 
 MESSAGE = 64

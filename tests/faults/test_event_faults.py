@@ -10,9 +10,9 @@ import pytest
 from tasks.layout import OUTPUT_ROOT
 from tasks.messages import TASK, UPLOADS
 from tests.faults.conftest import StageOn
-from tests.faults.store_events import HEADERS, SECRET, event, listening, post
 from tests.faults.photographs import photograph, with_xmp
 from tests.faults.stage import Oracle, Stage
+from tests.faults.store_events import HEADERS, SECRET, event, listening, post
 from tests.servers import free_ports, seaweed_server
 
 ODD = (

@@ -12,8 +12,8 @@ from tasks.errors import Unavailable
 from tasks.messages import UPLOADS, TagMessage
 from tasks.records import ImageRef
 from tests.conftest import REPOSITORY
-from tests.faults.store_events import event, listening, post
 from tests.faults.stage import Stage
+from tests.faults.store_events import event, listening, post
 from tests.servers import free_ports
 
 FULL = 1 << 20

@@ -14,9 +14,9 @@ from tasks.layout import Layout
 from tasks.messages import BACKFILL, UPLOADS, TagMessage
 from tasks.records import ImageRef
 from tests.conftest import REPOSITORY
-from tests.faults.store_events import event, listening, post
 from tests.faults.processes import Program, until
 from tests.faults.stage import Oracle, Stage, stage
+from tests.faults.store_events import event, listening, post
 from tests.servers import Server
 
 NEW = {"MAX_KEYWORDS": 3}
