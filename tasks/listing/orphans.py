@@ -1,19 +1,19 @@
 """Records whose image is gone: kept in a file while a listing runs, and removed after a look at each image."""
 
-import errno
 import json
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
 from typing import Self
 
-from tasks.errors import ConfigurationError, Rejected, Unavailable
+from tasks.errors import Rejected, Unavailable
 from tasks.feeding.announce import Aside
 from tasks.feeding.changes import Change
+from tasks.listing.temporary import temporary_disk
 from tasks.ports import Store
 from tasks.publish import Publisher
 from tasks.records import ImageRef
@@ -23,6 +23,8 @@ THREADS = 16
 BATCH = 128
 """After so many the caller is told, and may stop."""
 
+PURPOSE = "what has no image any more is remembered on the disk"
+
 
 class Orphans:
     """Keys in a temporary file, so that memory does not grow with them; a context manager.
@@ -31,20 +33,20 @@ class Orphans:
     """
 
     def __init__(self) -> None:
-        with _reporting():
+        with temporary_disk(PURPOSE):
             # JSON lines: a key may hold a newline, and half a surrogate pair.
             self._file = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - closed by __exit__
         self.count = 0
 
     def add(self, key: str) -> None:
         """One more."""
-        with _reporting():
+        with temporary_disk(PURPOSE):
             self._file.write(json.dumps(key) + "\n")
         self.count += 1
 
     def __iter__(self) -> Iterator[str]:
         """All of them, in the order in which they were added."""
-        with _reporting():
+        with temporary_disk(PURPOSE):
             self._file.seek(0)
             for line in self._file:
                 yield json.loads(line)
@@ -58,20 +60,6 @@ class Orphans:
         # What was not written yet is not wanted any more.
         with suppress(OSError):
             self._file.close()
-
-
-@contextmanager
-def _reporting() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        folder = tempfile.gettempdir()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ConfigurationError(
-                f"what has no image any more is remembered on the disk of {folder!r}, and that is full: make room, or "
-                "set TMPDIR to a folder on another disk"
-            ) from error
-        raise Unavailable(f"a temporary file in {folder!r} failed: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)

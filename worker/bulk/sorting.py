@@ -4,18 +4,17 @@ Runs are sorted in memory and written to files without names, which are gone whe
 ends; then they are merged. One run alone never touches the disk.
 """
 
-import errno
 import marshal
 import struct
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from heapq import merge
 from itertools import islice
 from typing import BinaryIO
 
-from tasks.errors import ConfigurationError, Unavailable
 from tasks.listing.order import Order, sortable
+from tasks.listing.temporary import temporary_disk
 from tasks.ports import Stat
 
 RUN = 100_000
@@ -25,6 +24,8 @@ FAN = 64
 BLOCK = 256
 """Objects read at once out of each of them."""
 LENGTH = struct.Struct("<Q")
+
+PURPOSE = "sorting the listing needs about 200 bytes a key"
 
 Row = tuple[str, Stat]
 
@@ -67,7 +68,7 @@ def _gather(levels: list[list[BinaryIO]], order: Order, files: ExitStack) -> Non
 
 
 def _written(rows: Iterable[Row], files: ExitStack) -> BinaryIO:
-    with _reporting():
+    with temporary_disk(PURPOSE):
         # Without a name, so that nothing is left of it when we are killed.
         file = files.enter_context(tempfile.TemporaryFile(prefix="stockmeta-sort-"))  # noqa: SIM115 - closed by `files`
         rows = iter(rows)
@@ -80,7 +81,7 @@ def _written(rows: Iterable[Row], files: ExitStack) -> BinaryIO:
 
 def _read(file: BinaryIO, order: Order) -> Iterator[Row]:
     while True:
-        with _reporting():
+        with temporary_disk(PURPOSE):
             length = file.read(LENGTH.size)
             data = file.read(*LENGTH.unpack(length)) if length else b""
         if not data:
@@ -89,17 +90,3 @@ def _read(file: BinaryIO, order: Order) -> Iterator[Row]:
         for values in marshal.loads(data):  # noqa: S302
             stat = Stat(*values)
             yield sortable(stat.key, order), stat
-
-
-@contextmanager
-def _reporting() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        folder = tempfile.gettempdir()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ConfigurationError(
-                f"sorting the listing needs about 200 bytes a key, and the disk of {folder!r} is full: make room, or "
-                "set TMPDIR to a folder on another disk"
-            ) from error
-        raise Unavailable(f"sorting the listing in {folder!r} failed: {error.strerror}") from error
