@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -93,10 +94,8 @@ def seconds_of(retry_after: str | None) -> float | None:
     """What a `Retry-After` header says: seconds, or a date (RFC 9110, 10.2.3); `None` where it says nothing."""
     if not retry_after:
         return None
-    try:
+    with suppress(ValueError):
         return max(0.0, float(retry_after))
-    except ValueError:
-        pass
     try:
         return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
